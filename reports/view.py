@@ -1,0 +1,145 @@
+"""What templates ask of a report: cells, filters, groups and counts."""
+
+from dataclasses import dataclass
+
+from reports.model import NO_CASE, UNDECIDED, Case, Report, Run, Target
+from reports.wire import cut
+from spec.clause import Clause
+from spec.verdict import Verdict
+
+EXCEPTIONS = (Verdict.ERROR, Verdict.FAIL, Verdict.KNOWN, Verdict.INCONCLUSIVE, Verdict.WEAK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One mark of a matrix: always a mark and a word, so colour says nothing alone."""
+
+    verdict: Verdict
+    word: str
+    amount: int | None
+    """Premise count, or number of mutants killed."""
+    href: str
+    """Where the reason stands; empty for what needs no look, which keeps tab stops few."""
+    title: str
+
+
+class View:
+    """What templates ask for, beside the report itself."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def cell(self, clause: str, target: Target) -> Cell:
+        """A clause on a target."""
+        verdict = target.verdicts[clause]
+        run = target.decisive(clause)
+        look = verdict in EXCEPTIONS and run is not None
+        return Cell(
+            verdict=verdict,
+            word=verdict.value,
+            amount=target.premise_count(clause) or None,
+            href=f"#{run.id}" if look and run else "",
+            title="" if verdict is Verdict.PASS else "; ".join(target.reasons(clause)),
+        )
+
+    def mutants_cell(self, clause: str) -> Cell:
+        """How many mutants the clause's cases killed."""
+        killed = self.report.killed_by(clause)
+        if killed:
+            names = ", ".join(mutant.mutant or "" for mutant in killed)
+            return Cell(
+                verdict=Verdict.PASS, word="killed", amount=len(killed), href="", title=names
+            )
+        ran = any(clause in mutant.runs for mutant in self.report.mutants)
+        word = "no kill" if ran else Verdict.NOT_RUN.value
+        why = "every mutant that ran against it was killed elsewhere, or survived" if ran else ""
+        return Cell(verdict=Verdict.NOT_RUN, word=word, amount=None, href="", title=why or NO_CASE)
+
+    def run_cell(self, run: Run | None) -> Cell:
+        """A case on a target."""
+        if run is None:
+            verdict = Verdict.NOT_RUN
+            return Cell(verdict=verdict, word=verdict.value, amount=None, href="", title=NO_CASE)
+        record = run.record
+        return Cell(
+            verdict=record.verdict,
+            word=record.verdict.value,
+            amount=record.premise_count or None,
+            href=f"#{run.id}",
+            title=record.note,
+        )
+
+    def ordered(self, case: Case) -> list[tuple[str, Run]]:
+        """The runs to show: those of the columns, worst first, then the mutants it killed."""
+        columns = [(target.name, case.runs.get(target.name)) for target in self.report.targets]
+        mutants = [
+            (mutant.name, case.runs.get(mutant.name))
+            for mutant in self.report.mutants
+            if mutant not in self.report.targets
+        ]
+        killed = [(name, run) for name, run in mutants if run and run.record.verdict.violates]
+        order = list(Verdict)
+        shown = [(name, run) for name, run in columns if run]
+        return sorted(shown, key=lambda item: order.index(item[1].record.verdict)) + killed
+
+    def mutants_of(self, clause: str) -> list[Target]:
+        """The mutants that a case of the clause ran on, those it killed first."""
+        ran = [mutant for mutant in self.report.mutants if clause in mutant.runs]
+        return sorted(ran, key=lambda mutant: mutant.killing(clause) is None)
+
+    def passed(self, target: Target, clauses: list[Clause]) -> int:
+        """How many of the clauses pass."""
+        return sum(target.verdicts[clause.id] is Verdict.PASS for clause in clauses)
+
+    def exceptions(self, target: Target, clauses: list[Clause]) -> list[tuple[Verdict, int]]:
+        """How many of the clauses need a look, by verdict."""
+        found = [target.verdicts[clause.id] for clause in clauses]
+        return [(verdict, found.count(verdict)) for verdict in EXCEPTIONS if verdict in found]
+
+    def flags(self, clause: str) -> str:
+        """The filters that keep the clause's row."""
+        verdicts = [target.verdicts[clause] for target in self.report.targets]
+        judged = {verdict for verdict in verdicts if verdict not in UNDECIDED}
+        flags = {
+            "exceptions": any(verdict in EXCEPTIONS for verdict in verdicts),
+            "open": any(verdict is not Verdict.PASS for verdict in verdicts),
+            "differs": len(judged) > 1,
+        }
+        return " ".join(name for name, holds in flags.items() if holds)
+
+    def flagged(self, flag: str) -> int:
+        """How many clauses the filter keeps."""
+        return sum(flag in self.flags(clause).split() for clause in self.report.clauses)
+
+    def title(self) -> str:
+        """Where the worst headline holds: `on 2 of 4 targets`."""
+        targets = self.report.targets
+        hit = sum(target.headline is self.report.headline for target in targets)
+        if len(targets) == 1:
+            return f"on {cut(targets[0].name, 80)}"
+        return (
+            f"on all {hit} targets"
+            if hit == len(targets)
+            else f"on {hit} of {len(targets)} targets"
+        )
+
+    def undecided(self, target: Target) -> list[tuple[Verdict, str, list[str]]]:
+        """Verdict, reason and clauses: first what broke or was left open, then by number."""
+        groups: dict[tuple[Verdict, str], list[str]] = {}
+        for clause, verdict in target.verdicts.items():
+            if verdict in UNDECIDED:
+                for reason in target.reasons(clause):
+                    groups.setdefault((verdict, reason), []).append(clause)
+        order = list(Verdict)
+        rows = [(verdict, reason, ids) for (verdict, reason), ids in groups.items()]
+        return sorted(rows, key=lambda row: (order.index(row[0]), -len(row[2])))
+
+    def undecided_count(self, target: Target) -> int:
+        return sum(target.counts[verdict] for verdict in UNDECIDED)
+
+    def must_summary(self, target: Target) -> str:
+        """`31 of 112 MUST clauses pass; 2 fail, 79 not run`: each MUST is in one number."""
+        counts = target.must_counts
+        rest = [f"{counts[v]} {v.value}" for v in Verdict if v is not Verdict.PASS and counts[v]]
+        passed = f"{counts[Verdict.PASS]} of {counts.total()} MUST clauses pass"
+        return f"{passed}; {', '.join(rest)}" if rest else passed
