@@ -1,0 +1,116 @@
+"""A broker: `handle(event, now_ms) -> effects`, and nothing else touches the world."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reference.broker_state import BrokerState
+from reference.handlers import (
+    background,
+    completion,
+    configs,
+    deletion,
+    fetch,
+    forwarding,
+    metadata,
+    metadata_log,
+    offsets,
+    produce,
+    producer_ids,
+    replication,
+)
+from reference.messages import (
+    ClientGone,
+    Decided,
+    Effect,
+    Event,
+    FetchDue,
+    FromClient,
+    FromPeer,
+    HeartbeatDue,
+    IsrCheckDue,
+    MetadataUpdate,
+    ProducerIdsGranted,
+    ReplicaFetch,
+    ReplicaFetched,
+    RequestExpired,
+    RetentionCheckDue,
+)
+from reference.requests import (
+    AlterPartitionReassignments,
+    CreatePartitions,
+    CreateTopics,
+    DeleteRecords,
+    DeleteTopics,
+    DescribeCluster,
+    DescribeConfigs,
+    ElectLeaders,
+    Fetch,
+    IncrementalAlterConfigs,
+    InitProducerId,
+    ListOffsets,
+    ListPartitionReassignments,
+    Metadata,
+    OffsetForLeaderEpoch,
+    Produce,
+)
+
+REQUESTS: Mapping[type, Callable[[BrokerState, int, Any], None]] = {
+    Produce: produce.produce,
+    Fetch: fetch.fetch,
+    ListOffsets: offsets.list_offsets,
+    OffsetForLeaderEpoch: offsets.offset_for_leader_epoch,
+    DeleteRecords: deletion.delete_records,
+    InitProducerId: producer_ids.init_producer_id,
+    Metadata: metadata.metadata,
+    DescribeCluster: metadata.describe_cluster,
+    DescribeConfigs: configs.describe_configs,
+    CreateTopics: forwarding.forward,
+    DeleteTopics: forwarding.forward,
+    CreatePartitions: forwarding.forward,
+    IncrementalAlterConfigs: forwarding.forward,
+    ElectLeaders: forwarding.forward,
+    AlterPartitionReassignments: forwarding.forward,
+    ListPartitionReassignments: forwarding.forward,
+}
+
+MESSAGES: Mapping[type, Callable[[BrokerState, int, Any], None]] = {
+    ReplicaFetch: replication.on_fetch,
+    ReplicaFetched: replication.on_fetched,
+    MetadataUpdate: metadata_log.on_update,
+    Decided: forwarding.on_decided,
+    ProducerIdsGranted: producer_ids.on_granted,
+}
+
+
+class Broker(BrokerState):
+    """The state, and the way of every event to its handler."""
+
+    __slots__ = ()
+
+    def start(self, now_ms: int) -> list[Effect]:
+        """Returns the effects of starting: the periodic timers, and the first heartbeat."""
+        self.now_ms, self.effects = now_ms, []
+        background.start(self)
+        return self.effects
+
+    def handle(self, event: Event, now_ms: int) -> list[Effect]:
+        """Returns what the world is to do about an event, in order."""
+        self.now_ms, self.effects = now_ms, []
+        match event:
+            case FromPeer(sender, message):
+                MESSAGES[type(message)](self, sender, message)
+            case FromClient(ticket, request):
+                REQUESTS[type(request)](self, ticket, request)
+            case FetchDue(partition):
+                replication.fetch_from_leader(self, partition)
+            case RequestExpired(ticket):
+                completion.expire(self, ticket)
+            case ClientGone(ticket):
+                completion.abandon(self, ticket)
+            case HeartbeatDue():
+                background.heartbeat(self)
+            case IsrCheckDue():
+                background.check_isr(self)
+            case RetentionCheckDue():
+                background.check_retention(self)
+        return self.effects

@@ -1,0 +1,135 @@
+"""What a broker is made of, and the few things that all its handlers do with it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from reference.configs import Configs, TopicConfig
+from reference.errors import Error
+from reference.fetch_session import FetchSessions
+from reference.image import MetadataImage
+from reference.messages import (
+    CONTROLLER,
+    Cancel,
+    Effect,
+    Message,
+    PartitionId,
+    PartitionState,
+    Reply,
+    RequestExpired,
+    Send,
+    Timer,
+    Wake,
+)
+from reference.producer_ids import ProducerIds
+from reference.purgatory import Purgatory, Waiting
+from reference.replica import Replica
+from reference.requests import LeaderHint, Response, TopicRef
+from reference.rules import Rules
+
+Draw = Callable[[int], int]
+"""Returns that many random bits."""
+
+
+class Located(NamedTuple):
+    """Where a partition is, as far as this broker knows."""
+
+    error: Error
+    state: PartitionState | None = None
+    replica: Replica | None = None
+
+
+@dataclass(slots=True)
+class BrokerState:
+    id: int
+    brokers: tuple[int, ...]
+    cluster_id: str
+    rules: Rules
+    static_configs: Mapping[str, str]
+    draw: Draw
+    now_ms: int = 0
+    image: MetadataImage = field(default_factory=MetadataImage)
+    replicas: dict[PartitionId, Replica] = field(default_factory=dict)
+    purgatory: Purgatory = field(default_factory=Purgatory)
+    producer_ids: ProducerIds = field(default_factory=ProducerIds)
+    sessions: FetchSessions = field(init=False)
+    configs: Configs = field(init=False)
+    effects: list[Effect] = field(default_factory=list)
+    """What the event in hand has brought about so far."""
+
+    def __post_init__(self) -> None:
+        self.configs = Configs(self.id, self.static_configs, self.image.configs)
+        slots = self.configs.number("max.incremental.fetch.session.cache.slots")
+        self.sessions = FetchSessions(self.rules, slots, self.draw)
+
+    # ---- effects -------------------------------------------------------------------------------
+
+    def send(self, to: int, message: Message) -> None:
+        self.effects.append(Send(to, message))
+
+    def send_controller(self, message: Message) -> None:
+        self.effects.append(Send(CONTROLLER, message))
+
+    def wake(self, at_ms: int, timer: Timer) -> None:
+        self.effects.append(Wake(at_ms, timer))
+
+    def cancel(self, timer: Timer) -> None:
+        self.effects.append(Cancel(timer))
+
+    def reply(self, ticket: int, response: Response) -> None:
+        self.effects.append(Reply(ticket, response))
+
+    def park(
+        self, waiting: Waiting, partitions: list[PartitionId], deadline_ms: int | None
+    ) -> None:
+        """Lets a request wait until something completes it, at the latest until the deadline."""
+        self.purgatory.park(waiting, partitions)
+        if deadline_ms is not None:
+            self.wake(deadline_ms, RequestExpired(waiting.ticket))
+
+    def finish(self, ticket: int, response: Response) -> None:
+        """Answers a request that may have waited."""
+        if self.purgatory.release(ticket) is not None:
+            self.cancel(RequestExpired(ticket))
+        self.reply(ticket, response)
+
+    # ---- partitions ----------------------------------------------------------------------------
+
+    def locate(self, topic: TopicRef, number: int) -> Located:
+        """Finds a partition by the name or id of its topic, and this broker's replica of it."""
+        if isinstance(topic, str):
+            found, unknown = self.image.topic(topic), Error.UNKNOWN_TOPIC_OR_PARTITION
+        else:
+            found, unknown = self.rules.topic_by_id(topic, self.image), Error.UNKNOWN_TOPIC_ID
+        if found is None:
+            return Located(unknown)
+        state = found.partitions.get(number)
+        if state is None:
+            return Located(Error.UNKNOWN_TOPIC_OR_PARTITION)
+        replica = self.replicas.get(state.id)
+        if replica is None:
+            return Located(self.rules.wrong_broker_error(), state)
+        return Located(Error.NONE, state, replica)
+
+    def accessible(self, topic: TopicRef, number: int, current_leader_epoch: int) -> Located:
+        """Finds a partition that this broker leads, in the epoch that the client believes in."""
+        located = self.locate(topic, number)
+        if located.replica is None:
+            return located
+        return located._replace(error=located.replica.access_error(current_leader_epoch))
+
+    def loss_error(self, partition: PartitionId) -> Error:
+        """What a request is told that waited for a partition which this broker leads no more."""
+        gone = self.image.state(partition) is None
+        return Error.UNKNOWN_TOPIC_OR_PARTITION if gone else Error.NOT_LEADER_OR_FOLLOWER
+
+    def topic_config(self, partition: PartitionId) -> TopicConfig:
+        return self.configs.topic(self.image.topics[partition.topic_id].name)
+
+
+def hint(located: Located) -> LeaderHint | None:
+    """Who leads instead, for errors that send the client elsewhere (KIP-951)."""
+    elsewhere = (Error.NOT_LEADER_OR_FOLLOWER, Error.FENCED_LEADER_EPOCH)
+    if located.state is None or located.error not in elsewhere:
+        return None
+    return LeaderHint(located.state.leader, located.state.leader_epoch)

@@ -1,0 +1,1 @@
+"""What the controller decides about each request: one file per kind."""

@@ -1,0 +1,1 @@
+"""What a broker does about each event: one file per kind of request or message."""

@@ -1,0 +1,23 @@
+"""One wrong rule each; `--target=reference+NAME` runs the suite against it.
+
+A suite that passes on a mutant is blind to what the mutant gets wrong.
+"""
+
+from collections.abc import Mapping
+
+from reference.mutants import (
+    connections,
+    fetch,
+    idempotence,
+    metadata,
+    offsets,
+    produce,
+    replication,
+)
+from reference.mutants.mutant import Mutant
+
+__all__ = ["MUTANTS", "Mutant"]
+
+_AREAS = (connections, produce, idempotence, replication, fetch, offsets, metadata)
+
+MUTANTS: Mapping[str, Mutant] = {mutant.name: mutant for area in _AREAS for mutant in area.MUTANTS}

@@ -1,0 +1,97 @@
+"""A queue of timed events. It knows no clock: whoever takes an event decides when that is.
+
+An event is a plain tuple (at_ms, order, kind, a, b, c), so that nothing is allocated or formatted
+for it. Equal times keep the order of insertion. Timers can be replaced and cancelled; what is
+cancelled stays in the heap until it comes up, or until there is too much of it.
+"""
+
+from enum import IntEnum
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+
+class Kind(IntEnum):
+    """What an event is; decides which handler gets its three fields."""
+
+    FRAME = 0
+    """A client's frame reaches a broker: connection, frame."""
+    ANSWER = 1
+    """A broker's frame reaches a client: connection, frame."""
+    MESSAGE = 2
+    """A message reaches a member: receiver, sender, message."""
+    TIMER = 3
+    """A member's timer is due: member, timer."""
+    REQUEST = 4
+    """A request that never was a frame reaches a broker: broker, submission."""
+    BYTES = 5
+    """Bytes that need not be frames reach a broker: connection, bytes."""
+    CLOSE = 6
+    """The end of a connection reaches its client: connection."""
+
+
+QueuedEvent = tuple[int, int, int, Any, Any, Any]
+STALE_MAX = 1_000
+
+
+class EventQueue:
+    def __init__(self) -> None:
+        self._heap: list[QueuedEvent] = []
+        self._order = 0
+        self._timers: dict[Any, int] = {}
+        """The order of the one event that a timer stands for."""
+        self._stale = 0
+
+    def __len__(self) -> int:
+        return len(self._heap) - self._stale
+
+    def push(self, at_ms: int, kind: int, a: Any, b: Any = None, c: Any = None) -> None:
+        self._order = order = self._order + 1
+        heappush(self._heap, (at_ms, order, kind, a, b, c))
+
+    def set_timer(self, at_ms: int, member: int, timer: Any) -> None:
+        """Lets a timer be due; it replaces an equal one of the same member."""
+        key = (member, timer)
+        if key in self._timers:
+            self._stale += 1
+        self._order = order = self._order + 1
+        self._timers[key] = order
+        heappush(self._heap, (at_ms, order, Kind.TIMER, member, timer, None))
+        if self._stale > STALE_MAX and self._stale > len(self._heap) // 2:
+            self._sweep()
+
+    def cancel_timer(self, member: int, timer: Any) -> None:
+        if self._timers.pop((member, timer), None) is not None:
+            self._stale += 1
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """The time of the next event, or None where nothing will ever happen again."""
+        self._drop_stale()
+        return self._heap[0][0] if self._heap else None
+
+    def pop(self) -> QueuedEvent:
+        """Returns the next event. Raises IndexError if there is none."""
+        self._drop_stale()
+        event = heappop(self._heap)
+        if event[2] == Kind.TIMER:
+            del self._timers[event[3], event[4]]
+        return event
+
+    def _drop_stale(self) -> None:
+        heap = self._heap
+        while self._stale and heap:
+            _, order, kind, member, timer, _ = heap[0]
+            if kind != Kind.TIMER or self._timers.get((member, timer)) == order:
+                return
+            heappop(heap)
+            self._stale -= 1
+
+    def _sweep(self) -> None:
+        timers = self._timers
+        self._heap = [
+            event
+            for event in self._heap
+            if event[2] != Kind.TIMER or timers.get((event[3], event[4])) == event[1]
+        ]
+        heapify(self._heap)
+        self._stale = 0
