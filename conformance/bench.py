@@ -1,0 +1,193 @@
+"""The fixture that tests work at: it hands out topics and counts premises."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from conformance.client import Client
+from conformance.outcomes import Undecided
+from conformance.partition import Partition, Topic
+from conformance.targets.spec import TargetSpec
+from conformance.targets.target import Capability, Target, Trait
+from conformance.wirelog import WireLog
+from conformance.world import World
+
+DEFAULT = World()
+PROBE_WITHIN_MS = 5_000
+KEEP_ALL = {"retention.ms": "-1"}
+"""Test records have timestamps of long ago; a broker may lawfully delete them within a second."""
+
+
+class Bench:
+    """Where a cluster costs nothing, a topic comes with a fresh cluster and its own clock.
+
+    Everything that is created on a shared cluster has the run's prefix, and is deleted at the end
+    of its `with` block; what a killed run left behind is recognised by the prefix.
+    """
+
+    def __init__(self, spec: TargetSpec, run_id: str) -> None:
+        self.spec, self.run_id = spec, run_id
+        self.worker = ""
+        """Tells the workers of one run apart; they share its id."""
+        self.wire_log = WireLog()
+        self.premises: Counter[str] = Counter()
+        self._runs: list[dict[str, Any]] = []
+        self._shared: Client | None = None
+        self._names = 0
+
+    def __repr__(self) -> str:
+        return "bench"
+
+    @property
+    def prefix(self) -> str:
+        return f"highwater-{self.run_id}-"
+
+    # ---- for tests ------------------------------------------------------------------------------
+
+    def premise(self, what: str, times: int = 1) -> None:
+        """The situation that the clause speaks about arose. Without one nothing is shown."""
+        self.premises[what] += times
+
+    def can(self, capability: Capability) -> bool:
+        return capability in self.spec.capabilities
+
+    @property
+    def virtual(self) -> bool:
+        """Whether time costs nothing here, so that a test may wait at length."""
+        return Trait.VIRTUAL_TIME in self.spec.traits
+
+    @contextmanager
+    def client(self, world: World = DEFAULT) -> Iterator[Client]:
+        """A client of the target."""
+        self.wire_log.clear()
+        client = self._fresh(world) if self.spec.fresh_per_test else self._share()
+        try:
+            yield client
+        finally:
+            if self.spec.fresh_per_test:
+                self._runs.append(client.target.transport.describe())
+                client.close()
+                client.target.close()
+
+    @contextmanager
+    def topic(
+        self,
+        *,
+        world: World = DEFAULT,
+        client: Client | None = None,
+        partitions: int = 1,
+        replication_factor: int = -1,
+        assignments: Mapping[int, tuple[int, ...]] | None = None,
+        configs: Mapping[str, str] | None = None,
+    ) -> Iterator[Topic]:
+        """A topic of the test's own; a second one for the same client where that is given."""
+        if client is None:
+            with self.client(world) as found:
+                with self.topic(
+                    client=found,
+                    partitions=partitions,
+                    replication_factor=replication_factor,
+                    assignments=assignments,
+                    configs=configs,
+                ) as topic:
+                    yield topic
+                return
+        name = self.name()
+        try:
+            view = client.create_topic(
+                name,
+                partitions=partitions,
+                replication_factor=replication_factor,
+                assignments=assignments,
+                configs=KEEP_ALL | dict(configs or {}),
+            )
+            yield Topic(client, name, view)
+        finally:
+            self.discard(client, name)
+
+    @contextmanager
+    def partition(self, **options: Any) -> Iterator[Partition]:
+        """The only partition of a topic of the test's own; options are those of `topic`."""
+        with self.topic(**options) as topic:
+            yield topic[0]
+
+    def name(self, suffix: str = "") -> str:
+        """A topic name that nobody else uses. Whoever creates it outside `topic` discards it."""
+        self._names += 1
+        return f"{self.prefix}{self.worker}{self._names}{suffix}"
+
+    def discard(self, client: Client, *names: str) -> None:
+        """Deletes topics, if they are there, and waits for the answer but not for its success."""
+        if self.spec.fresh_per_test:
+            return
+        for name in names:
+            client.delete_topic(name)
+
+    # ---- for the plugin -------------------------------------------------------------------------
+
+    def begin_case(self) -> None:
+        self.premises.clear()
+        self._runs.clear()
+        self.wire_log.clear()
+
+    def run_facts(self) -> dict[str, Any]:
+        """What the evidence of a test keeps of all its clusters together."""
+        if not self._runs:
+            return dict(self.spec.facts)
+        digests = "".join(run["trace"] for run in self._runs)
+        return {
+            "trace": hashlib.sha256(digests.encode()).hexdigest()[:16],
+            "clusters": len(self._runs),
+            "events": sum(run["events"] for run in self._runs),
+            "virtual_ms": sum(run["virtual_ms"] for run in self._runs),
+        }
+
+    def leftovers(self) -> list[str]:
+        """Deletes the topics of this run that are still there; returns their names."""
+        if self.spec.fresh_per_test or self.unreachable():
+            return []
+        client = self._share()
+        answer = client.broker().call("metadata", at_most=8, at_least=1, topics=None)
+        names = [t.name for t in answer.topics if (t.name or "").startswith(self.prefix)]
+        for name in names:
+            client.delete_topic(name)
+        return names
+
+    def unreachable(self) -> str:
+        """Why none of the target's addresses answers; empty where one does."""
+        reasons: list[str] = []
+        for address in self.spec.bootstrap:
+            target = self._open(DEFAULT)
+            try:
+                target.connect(address).negotiate(PROBE_WITHIN_MS)
+                return ""
+            except (Exception, Undecided) as error:  # whatever it does instead of answering
+                reasons.append(str(error) or repr(error))
+            finally:
+                target.close()
+        return "; ".join(reasons)
+
+    def close(self) -> None:
+        if self._shared:
+            self._shared.close()
+            self._shared.target.close()
+            self._shared = None
+
+    def _open(self, world: World) -> Target:
+        return self.spec.open(world, self.wire_log)
+
+    def _fresh(self, world: World) -> Client:
+        return Client(self._open(world))
+
+    def _share(self) -> Client:
+        if self._shared is None:
+            self._shared = self._fresh(DEFAULT)
+        return self._shared
+
+
+def fresh_run_id() -> str:
+    """Short, and different for every run on a shared cluster."""
+    return os.urandom(4).hex()

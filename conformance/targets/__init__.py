@@ -1,0 +1,1 @@
+"""Targets: the reference, any address, launchers of real brokers."""

@@ -1,0 +1,236 @@
+"""Leader epochs on the log: where each of them ends, and who finds out that logs diverge there.
+
+Leadership moves by request, so that no fault is needed: reorder the replicas, elect the first.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kio.schema.errors import ErrorCode
+
+from conformance.bench import Bench
+from conformance.codec import KEYS, versions_with
+from conformance.connection import Pending
+from conformance.outcomes import Inconclusive, NotRun, Unsupported
+from conformance.partition import Fetched, Partition
+from conformance.workload.epoch_ends import (
+    MOVED,
+    UNKNOWN,
+    EpochEnd,
+    EpochTable,
+    ask_for_ends,
+    settled_end,
+    table_of,
+)
+from conformance.workload.kept import KEPT
+from conformance.workload.leaders import move_leader
+from conformance.world import World, worlds
+
+HISTORIES: Mapping[str, Sequence[int]] = {
+    "every epoch has records": (2, 3, 1),
+    "an epoch without records in the middle": (2, 0, 3),
+    "several epochs without records in a row": (3, 0, 0, 2),
+    "nothing in the first epochs": (0, 0, 4),
+    "nothing in the current epoch": (1, 2, 0),
+    "nothing at all": (0, 0, 0),
+}
+"""How many records are written under each leader."""
+
+
+@contextmanager
+def history(bench: Bench, counts: Sequence[int], world: World | None = None) -> Iterator[Partition]:
+    """A partition that has had a leader for each of the counts, and has come to rest."""
+    with bench.partition(world=world or World(), configs=KEPT) as partition:
+        lead(partition, counts)
+        yield partition
+
+
+def lead(partition: Partition, counts: Sequence[int]) -> None:
+    """Raises `NotRun` where there is nobody else to lead."""
+    if len(counts) > 1 and not partition.followers:
+        raise NotRun("leadership moves only between several brokers")
+    for number, count in enumerate(counts):
+        if number:
+            move_leader(partition, partition.followers[number % len(partition.followers)])
+        if count:
+            partition.append(*[b"%d/%d" % (number, n) for n in range(count)])
+
+
+def fetch_versions(partition: Partition) -> list[int]:
+    """The versions of Fetch that carry last_fetched_epoch; raises `Unsupported` for none."""
+    return served(partition, "fetch", "last_fetched_epoch")
+
+
+def served(partition: Partition, api: str, *fields: str) -> list[int]:
+    low, high = partition.leader.versions.get(KEYS[api], (0, -1))
+    found = [version for version in versions_with(api, fields) if low <= version <= high]
+    if not found:
+        raise Unsupported(f"{api}: no version with {', '.join(fields)} is served")
+    return found
+
+
+# ---- OffsetForLeaderEpoch ------------------------------------------------------------------------
+
+
+def compare_ends(bench: Bench, partition: Partition) -> EpochTable:
+    """Asks for every epoch, in every version, from a leader that must still be the same."""
+    table = table_of(partition)
+    asked = range(table.current + 3)
+    for version in served(partition, "offset_for_leader_epoch", "current_leader_epoch"):
+        answers = ask_for_ends(partition, asked, table.current, version)
+        for epoch, answer in zip(asked, answers, strict=True):
+            bench.premise("the end of an epoch was asked for")
+            assert answer in table.ends(epoch), f"epoch {epoch} ends where the next one begins"
+    return table
+
+
+@pytest.mark.clause("LOG-05")
+def test_the_first_epoch_ends_at_the_log_end(bench: Bench) -> None:
+    """Under a first leader its epoch ends at the log end, and a newer one is unknown."""
+    with bench.partition(configs=KEPT) as partition:
+        for count in (0, 1, 3):
+            if count:
+                partition.append(*[b"x"] * count)
+            compare_ends(bench, partition)
+
+
+@pytest.mark.clause("LOG-05", "LOG-06")
+@pytest.mark.parametrize("counts", HISTORIES.values(), ids=[h.replace(" ", "-") for h in HISTORIES])
+def test_each_epoch_ends_where_the_next_begins(bench: Bench, counts: Sequence[int]) -> None:
+    """After changes of the leader every epoch, written in or not, has its end."""
+    with history(bench, counts) as partition:
+        table = compare_ends(bench, partition)
+        bench.premise("epochs were known", len(table.starts))
+        assert table.end_offset == sum(counts), "no record is lost by a move of the leader"
+
+
+@pytest.mark.clause("LOG-06")
+def test_a_leader_knows_its_epoch_before_it_writes(bench: Bench) -> None:
+    """Elections back to back without writes: each new epoch begins, and so far ends, at the end."""
+    with history(bench, (2,)) as partition:
+        newest = min(4, partition.leader.version("offset_for_leader_epoch", at_least=2))
+        for _ in range(3):
+            lead(partition, (0, 0))
+            current, end = partition.view.leader_epoch, settled_end(partition)
+            bench.premise("a leader had written nothing")
+            answers = ask_for_ends(partition, (current, current + 1), current, newest)
+            assert answers == [EpochEnd(current, end), UNKNOWN], "it knows its own epoch, no newer"
+
+
+@pytest.mark.clause("LOG-05", "LOG-06")
+@given(world=worlds(), counts=st.lists(st.integers(0, 3), min_size=2, max_size=3), data=st.data())
+def test_epochs_are_cut_where_records_are_deleted(
+    bench: Bench, world: World, counts: list[int], data: st.DataObject
+) -> None:
+    """Below the log start no epoch begins: those that were deleted end at the log start."""
+    with history(bench, counts, world) as partition:
+        if not partition.leader.serves("delete_records"):
+            raise Unsupported("delete_records is not served")
+        partition.append(b"last")
+        before_offset = data.draw(st.integers(0, sum(counts) + 1), label="delete before")
+        answer = partition.delete_records(before_offset).result()
+        if answer.error_code is not ErrorCode.none:
+            raise Inconclusive(f"records were not deleted: {answer.error_code.name}")
+        bench.premise("records were deleted", int(before_offset > 0))
+        table = compare_ends(bench, partition)
+        assert table.log_start == before_offset
+
+
+# ---- Fetch with last_fetched_epoch ---------------------------------------------------------------
+
+
+def fetch_all(
+    partition: Partition, table: EpochTable, version: int
+) -> Iterator[tuple[int, Fetched]]:
+    """Each pair of last_fetched_epoch and offset, with the answer to it."""
+    asked: list[tuple[int, Pending[Fetched]]] = [
+        (
+            epoch,
+            partition.fetch(
+                offset,
+                version=version,
+                last_fetched_epoch=epoch,
+                current_leader_epoch=table.current,
+            ),
+        )
+        for epoch in range(table.current + 2)
+        for offset in range(table.end_offset + 3)
+    ]
+    partition.target.settle(*(pending for _, pending in asked))
+    for epoch, pending in asked:
+        if pending.value.error in MOVED:
+            raise Inconclusive(f"the leader has changed meanwhile: {pending.value.error.name}")
+        yield epoch, pending.value
+
+
+def diverging(answer: Fetched) -> EpochEnd:
+    found = answer.raw.diverging_epoch
+    return EpochEnd(found.epoch, found.end_offset)
+
+
+def check_fetch(bench: Bench, table: EpochTable, epoch: int, answer: Fetched) -> None:
+    """One answer against the table."""
+    case = f"last_fetched_epoch {epoch} at offset {answer.offset}"
+    if answer.offset < table.log_start:
+        bench.premise("a diverging offset lay below the log start")
+        assert answer.error is ErrorCode.offset_out_of_range, f"{case}: below the log start"
+        assert not answer.batches, f"{case}: no records come with an error"
+        return
+    if epoch > table.current:
+        bench.premise("an epoch was newer than every known one")
+        assert not answer.batches, f"{case}: nobody can have fetched in that epoch"
+        return
+    right = table.divergences(epoch, answer.offset)
+    assert answer.error is ErrorCode.none, f"{case}: a divergence is no error"
+    assert diverging(answer) in right, f"{case}: the end of that epoch, where they disagree"
+    if diverging(answer) != UNKNOWN:
+        bench.premise("epoch and offset disagreed with the log")
+        assert not answer.batches, f"{case}: a diverging fetch gets no records"
+        return
+    bench.premise("epoch and offset agreed with the log")
+    assert bool(answer.records) == (answer.offset < table.end_offset), f"{case}: they agree"
+
+
+@pytest.mark.clause("LOG-05")
+@pytest.mark.parametrize("counts", HISTORIES.values(), ids=[h.replace(" ", "-") for h in HISTORIES])
+def test_a_fetch_that_disagrees_is_told_where(bench: Bench, counts: Sequence[int]) -> None:
+    """Every last_fetched_epoch at every offset: the end of that epoch instead of records, or
+    records where they agree."""
+    with history(bench, counts) as partition:
+        versions, table = fetch_versions(partition), table_of(partition)
+        for version in versions:
+            for epoch, answer in fetch_all(partition, table, version):
+                check_fetch(bench, table, epoch, answer)
+
+
+@pytest.mark.clause("LOG-05")
+def test_below_the_log_start_a_divergence_does_not_count(bench: Bench) -> None:
+    """What is deleted is out of range, whatever epoch the reader says it was in."""
+    with history(bench, (3, 2, 2)) as partition:
+        versions = fetch_versions(partition)
+        answer = partition.delete_records(4).result()
+        if answer.error_code is not ErrorCode.none:
+            raise Inconclusive(f"records were not deleted: {answer.error_code.name}")
+        table = table_of(partition)
+        for version in versions:
+            for epoch, found in fetch_all(partition, table, version):
+                check_fetch(bench, table, epoch, found)
+
+
+@pytest.mark.clause("LOG-05")
+def test_a_fetch_without_an_epoch_is_told_of_no_divergence(bench: Bench) -> None:
+    """Who gives no last_fetched_epoch (-1) is given records."""
+    with history(bench, (1, 2)) as partition:
+        versions, end = fetch_versions(partition), settled_end(partition)
+        asked = [
+            partition.fetch(offset, version=version, last_fetched_epoch=-1)
+            for version in versions
+            for offset in range(end + 1)
+        ]
+        for answer in partition.target.wait(*asked):
+            bench.premise("a fetch had no epoch")
+            assert diverging(answer) == UNKNOWN
+            assert bool(answer.records) == (answer.offset < end)
