@@ -1,0 +1,63 @@
+# Everything runs in .venv, which the first target that needs it creates: with uv where it is
+# installed, else with venv and pip; both take the same locked versions.
+
+VENV := .venv
+PYTHON ?= python3
+RUN := $(VENV)/bin
+TARGET ?= reference
+WORKERS ?= 2
+KAFKA_4 := 4.4.0
+KAFKA_3 := 3.9.1+zookeeper
+UV := $(shell command -v uv 2>/dev/null)
+
+.PHONY: help conformance test check format lock published interop clean
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@echo
+	@echo 'make conformance TARGET=127.0.0.1:9092 aims the suite at a broker of yours.'
+
+conformance: $(VENV)/ready ## run the suite against TARGET (default: reference) and write its report
+	$(RUN)/pytest conformance --target=$(TARGET) -n $(WORKERS)
+
+test: $(VENV)/ready ## pass the tests of the project itself
+	$(RUN)/pytest tests -n $(WORKERS)
+
+check: $(VENV)/ready ## types, lint, formatting and the lock file
+	$(RUN)/mypy
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/python -m tests.locks
+
+format: $(VENV)/ready ## format the code and sort the imports
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+lock: ## resolve the dependencies anew (needs uv)
+	uv lock --upgrade
+	uv export --quiet --frozen --no-emit-project --no-header --output-file requirements.lock
+
+published: $(VENV)/ready ## run every target and rewrite reports/published (needs Java and Maven)
+	$(RUN)/pytest conformance --target=reference -n $(WORKERS)
+	-$(RUN)/pytest conformance --target=kafka:$(KAFKA_4)
+	-$(RUN)/pytest conformance --target=kafka:$(KAFKA_3)
+	-$(RUN)/pytest conformance --target=librdkafka-mock
+	$(RUN)/python -m reports --out reports/published \
+	  build/conformance/reference build/conformance/kafka_$(KAFKA_4) \
+	  build/conformance/kafka_$(KAFKA_3) build/conformance/librdkafka-mock
+
+clean: ## remove what was built; .venv too
+	rm -rf build dist $(VENV)
+
+ifdef UV
+$(VENV)/ready: pyproject.toml uv.lock
+	uv sync --frozen --quiet
+	@touch $@
+else
+$(VENV)/ready: pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Highwater needs Python 3.11 or newer; set PYTHON=...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+endif
