@@ -5,7 +5,6 @@ version with these values"; what its readers raise on bad bytes becomes `Malform
 """
 
 import io
-import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -20,6 +19,7 @@ from kio.schema.index import api_key_map, schema_name_map
 from kio.serial import entity_reader, entity_writer
 
 from conformance.outcomes import MalformedAnswer
+from reference.wire import guard
 
 Entity = Any
 """A kio dataclass; there is one class per message and version, so no useful common type."""
@@ -140,17 +140,16 @@ def decode_response(asked: Entity, correlation_id: int, payload: bytes) -> Entit
     """Raises `MalformedAnswer` for another correlation id, bad bytes, or bytes left over."""
     schema: Any = load_response_schema(asked.__api_key__, asked.__version__)
     name = f"{schema.__name__} v{schema.__version__}"
-    (answered,) = struct.unpack_from(">i", payload)
+    answered = int.from_bytes(payload[:4], "big", signed=True)
     if answered != correlation_id:
         raise MalformedAnswer(f"{name}: correlation id {answered}, expected {correlation_id}")
     try:
-        _, head = _reader(schema.__header_schema__)(payload, 0)
-        entity, body = _reader(schema)(payload, head)
+        # kio reserves memory for any length that is announced; the guard walks the bytes first.
+        head = guard.end_of(schema.__header_schema__, payload, 0)
+        body, start = guard.guarded(schema, payload, head)
+        entity, _ = _reader(schema)(body, start)
     except Exception as error:  # kio raises several unrelated types on bad bytes
         raise MalformedAnswer(f"{name} cannot be decoded: {error!r}") from error
-    rest = payload[head + body :]
-    if rest:
-        raise MalformedAnswer(f"{name}: {len(rest)} trailing bytes {rest[:16].hex()}")
     return entity
 
 

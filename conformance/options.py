@@ -5,13 +5,16 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, configuration, settings
+from hypothesis import HealthCheck, Phase, configuration, settings
+from hypothesis.internal.conjecture import engine
 
 from conformance.expectations import BadExpectations, Expectations, load
 from conformance.targets.spec import TargetSpec, parse
 from spec.clauses import CLAUSES
 from spec.profile import PROFILES, Profile
 
+SHRINKS_WITHIN_S = 20
+"""Hypothesis would shrink for five minutes; it offers no setting, only this constant of its own."""
 EXAMPLES_IN_VIRTUAL_TIME, EXAMPLES_ON_SOCKETS = 40, 8
 
 
@@ -131,6 +134,8 @@ def configure_hypothesis(config: pytest.Config, *, virtual_time: bool) -> None:
         database=None,
         print_blob=False,
         report_multiple_bugs=False,
+        phases=[phase for phase in Phase if phase is not Phase.explain],
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("conformance")
+    engine.MAX_SHRINKING_SECONDS = SHRINKS_WITHIN_S

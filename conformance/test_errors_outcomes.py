@@ -125,6 +125,8 @@ def test_not_enough_replicas_leaves_no_trace(bench: Bench, world: World, count: 
         if len(partition.followers) < 2:
             raise Unsupported("the topic has fewer than three replicas")
         with target.nemesis.cut(leader, *partition.followers):
+            # Who has all there is counts as in sync for ever, so there must be something to lack.
+            partition.produce(batch_of(b"ahead"), acks=1).result()
             target.eventually(
                 lambda: client.view(name, leader).partitions[partition.number].isr,
                 lambda isr: len(isr) == 1,

@@ -69,26 +69,22 @@ class Leadership:
                 end = min(end, progress.end_offset if progress else UNKNOWN_OFFSET)
         return end
 
-    def wanted_isr(
+    def isr_that_keeps_up(
         self, state: PartitionState, high_watermark: int, own_end: int, now_ms: int, lag_ms: int
     ) -> tuple[int, ...]:
-        """The ISR without those who lag, and with those who have come far enough."""
-        wanted = {self.broker}
-        for broker, progress in self.followers.items():
-            behind_ms = now_ms - progress.caught_up_ms
-            keeps_up = self.rules.keeps_up(
-                end_offset=progress.end_offset,
+        """The ISR without those who lag."""
+        return tuple(
+            broker
+            for broker in state.isr
+            if broker == self.broker
+            or self.rules.keeps_up(
+                end_offset=self.followers[broker].end_offset,
                 high_watermark=high_watermark,
                 leader_end=own_end,
-                behind_ms=behind_ms,
+                behind_ms=now_ms - self.followers[broker].caught_up_ms,
                 lag_ms=lag_ms,
             )
-            if broker in state.isr:
-                if keeps_up:
-                    wanted.add(broker)
-            elif self.may_join(broker, high_watermark):
-                wanted.add(broker)
-        return tuple(sorted(wanted))
+        )
 
     def may_join(self, follower: int, high_watermark: int) -> bool:
         """Whether a follower outside the ISR has fetched far enough, in this epoch."""

@@ -133,7 +133,9 @@ def acting_epoch(partition: Partition) -> int:
         lambda found: found.error is ErrorCode.none,
         within_ms=MOVES_WITHIN_MS,
     )
-    fetched = partition.fetch(answer.base_offset).result()
-    if not fetched.batches:
-        raise Inconclusive(f"nothing to read at {answer.base_offset}: {fetched.error.name}")
+    fetched = partition.target.eventually(
+        lambda: partition.fetch(answer.base_offset).result(),
+        lambda found: bool(found.batches),
+        within_ms=MOVES_WITHIN_MS,
+    )
     return fetched.batches[0].leader_epoch

@@ -36,25 +36,22 @@ def heartbeat(broker: BrokerState) -> None:
 
 
 def check_isr(broker: BrokerState) -> None:
+    """Asks that followers which lag leave the ISR."""
+    lag_ms = broker.configs.number("replica.lag.time.max.ms")
     for replica in broker.replicas.values():
-        ask_for_isr(broker, replica)
+        if replica.leadership:
+            wanted = replica.leadership.isr_that_keeps_up(
+                replica.state, replica.high_watermark, replica.log.end_offset, broker.now_ms, lag_ms
+            )
+            ask_for_isr(broker, replica, wanted)
     _wake_for_isr_check(broker)
 
 
-def ask_for_isr(broker: BrokerState, replica: Replica) -> None:
-    """Asks the controller for the ISR that the followers deserve, one request at a time: with two
-    in flight the maximal ISR would not be known."""
+def ask_for_isr(broker: BrokerState, replica: Replica, wanted: tuple[int, ...]) -> None:
+    """Asks the controller for another ISR, one request at a time: with two in flight the maximal
+    ISR would not be known."""
     leadership = replica.leadership
-    if leadership is None or leadership.proposed_isr:
-        return
-    wanted = leadership.wanted_isr(
-        replica.state,
-        replica.high_watermark,
-        replica.log.end_offset,
-        broker.now_ms,
-        broker.configs.number("replica.lag.time.max.ms"),
-    )
-    if wanted != replica.state.isr:
+    if leadership and not leadership.proposed_isr and wanted != replica.state.isr:
         leadership.proposed_isr = wanted
         _propose(broker, replica)
 

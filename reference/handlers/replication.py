@@ -30,8 +30,9 @@ def on_fetch(broker: BrokerState, follower: int, fetch: ReplicaFetch) -> None:
         progress(broker, fetch.id)
     else:
         answer_follower(broker, replica, follower)
+    # Only a fetch brings a follower in: one that is dead may well have all that is committed.
     if follower not in replica.state.isr and leadership.may_join(follower, replica.high_watermark):
-        background.ask_for_isr(broker, replica)
+        background.ask_for_isr(broker, replica, tuple(sorted((*replica.state.isr, follower))))
 
 
 def on_fetched(broker: BrokerState, leader: int, fetched: ReplicaFetched) -> None:

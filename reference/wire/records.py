@@ -260,6 +260,7 @@ def producer_id_given(kio: ModuleType, response: ProducerIdGiven, addresses: Add
 ADAPTERS = (
     Adapter(
         api_key=0,
+        # 12 adds partitions to transactions by itself (KIP-890); there are no transactions.
         versions=range(3, 14),
         to_core=produce,
         from_core=produced,
