@@ -1,13 +1,15 @@
 """Malformed frames end their own connection and nobody else's (ERR-03).
 
 Beside each of them a healthy client reads another partition: its connection stays open, it is
-answered, and it reads what it always read. No frame here can do harm where it is taken for a
+answered, and it reads what it always read. Behind each malformed frame, on the same connection,
+comes a right one: where that is answered first, the malformed one was passed over in silence, and
+no clock is needed to say so. No frame here can do harm where it is taken for a
 request after all: what is bent are questions about a topic of the test's own, and, where a frame
 is wrong for certain, a Produce to a partition that must stay empty.
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +23,16 @@ from conformance import codec
 from conformance.bench import DEFAULT, Bench
 from conformance.codec import Entity
 from conformance.connection import Connection
-from conformance.outcomes import Inconclusive
+from conformance.outcomes import Inconclusive, Unsupported
 from conformance.partition import Partition
-from conformance.workload.fates import Fate, decoded, fate, fates
+from conformance.workload.fates import (
+    PATIENCE_MS,
+    Fate,
+    correlation_id_of,
+    decoded,
+    fate,
+    fates,
+)
 from conformance.workload.harmless import errors_in, harmless_requests, served
 from conformance.workload.tampering import (
     NULL,
@@ -42,8 +51,11 @@ BENT = ("produce", "fetch", "list_offsets", "offset_for_leader_epoch", "describe
 READING = ("fetch", "list_offsets", "offset_for_leader_epoch", "describe_configs", "api_versions")
 HEADER_BYTES = 8
 """Key, version and correlation id: the least that can be called a request."""
-CORRELATION_ID = 7
+CORRELATION_ID, PROBE_ID = 7, 0x5A5A_5A5A
+PROBE = codec.request("api_versions", 0)
 HUGE = (1 << 31) - 1
+A_BROKER = 4
+LIMIT, LIMIT_MAX_BYTES = "socket.request.max.bytes", 128 << 20
 SCANNERS: Mapping[str, bytes] = {
     "HTTP": b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n",
     "TLS": bytes.fromhex("16030102000100 01fc0303") + bytes(64),
@@ -70,6 +82,19 @@ class Ward:
     def connect(self, count: int) -> list[Connection]:
         return [self.victim.connect() for _ in range(count)]
 
+    def send(self, frames: Iterable[bytes]) -> list[Connection]:
+        """Each over a connection of its own, with a right one behind it."""
+        return self.send_raw(struct.pack(">i", len(frame)) + frame for frame in frames)
+
+    def send_raw(self, contents: Iterable[bytes]) -> list[Connection]:
+        sent = []
+        for content in contents:
+            connection = self.victim.connect()
+            connection.send_raw(content)
+            connection.send_frame(codec.encode_request(PROBE, PROBE_ID))
+            sent.append(connection)
+        return sent
+
     def expect_unharmed(self) -> None:
         """The healthy client is still connected, and reads what it always read."""
         asked = self.healthy.fetch(0, over=self.witness)
@@ -77,14 +102,24 @@ class Ward:
         assert self.witness.loss is None, "another client's connection stays open"
         assert [r.value for r in asked.value.records] == CONTENT, "its partition is unchanged"
 
-    def expect_refused(self, sent: Mapping[str, tuple[Entity, Connection]]) -> None:
+    def expect_refused(self, sent: Mapping[str, Connection], request: Entity = PROBE) -> None:
         """Each of these frames was certainly wrong: closed, or answered with an error."""
-        fates(self.healthy.target, [connection for _, connection in sent.values()])
-        taken = [name for name, (request, over) in sent.items() if was_taken(request, over)]
+        self.expect_noticed(sent)
+        taken = [name for name, over in sent.items() if was_taken(request, over)]
         assert taken == [], "malformed frames end in a closed connection or in an error"
-        waiting = [name for name, (_, over) in sent.items() if fate(over) is Fate.WAITING]
+        waiting = [name for name, over in sent.items() if fate(over) is Fate.WAITING]
         if waiting:
             raise Inconclusive(f"{Fate.WAITING}: {', '.join(waiting[:10])}")
+
+    def expect_noticed(self, sent: Mapping[str, Connection], within_ms: int = PATIENCE_MS) -> None:
+        """None of these frames was passed over."""
+        fates(self.healthy.target, list(sent.values()), within_ms)
+        ignored = [
+            name
+            for name, over in sent.items()
+            if over.unasked and correlation_id_of(over.unasked[0]) == PROBE_ID
+        ]
+        assert ignored == [], "a malformed frame is not passed over in silence"
 
     def expect_nothing_appended(self) -> None:
         assert self.victim.append(b"x").base_offset == 0, "no malformed Produce took an offset"
@@ -129,15 +164,10 @@ def test_a_length_that_no_request_has_is_refused(
 ) -> None:
     """A negative length, or one too short for a header, closes its connection and no other."""
     with ward(bench, world) as found:
-        probe = codec.request("api_versions", 0)
-        connections = found.connect(len(lengths))
-        for length, connection in zip(lengths, connections, strict=True):
-            connection.send_raw(struct.pack(">i", length) + bytes(HEADER_BYTES))
+        sent = found.send_raw(struct.pack(">i", n) + bytes(max(0, n)) for n in lengths)
         bench.premise("a frame had a length that no request has", len(lengths))
         found.expect_unharmed()
-        found.expect_refused(
-            {f"length {n}": (probe, over) for n, over in zip(lengths, connections, strict=True)}
-        )
+        found.expect_refused(dict(zip(map("length {}".format, lengths), sent, strict=True)))
         found.expect_unharmed()
 
 
@@ -160,6 +190,39 @@ def test_a_huge_length_holds_up_nobody(
         ends = fates(found.healthy.target, connections, within_ms=500)
         assert Fate.ANSWERED not in ends, "a request that has not arrived is not answered"
         found.expect_unharmed()
+
+
+@pytest.mark.clause("ERR-03")
+def test_a_request_above_the_broker_s_limit_is_refused(bench: Bench) -> None:
+    """A request of more than socket.request.max.bytes is not served, even if it is right."""
+    with ward(bench) as found:
+        limit = request_limit(found.victim.leader, found.victim.view.leader)
+        pieces = pieces_of(codec.request("api_versions", 3), CORRELATION_ID)
+        padding = TaggedFields(fields=((10_000, bytes(limit)),))
+        frame = tampered(pieces, len(pieces) - 1, padding)
+        (connection,) = found.connect(1)
+        connection.send_raw(struct.pack(">i", len(frame)) + frame[:HEADER_BYTES])
+        bench.premise("a request was larger than the broker's limit")
+        if fates(found.healthy.target, [connection], within_ms=500) == [Fate.WAITING]:
+            connection.send_raw(frame[HEADER_BYTES:])
+        found.expect_refused({"a request above the limit": connection})
+        found.expect_unharmed()
+
+
+def request_limit(connection: Connection, broker: int) -> int:
+    """The broker's socket.request.max.bytes."""
+    if not connection.serves("describe_configs") or not connection.serves("api_versions"):
+        raise Unsupported("the broker does not say how large a request may be")
+    wanted = {
+        "resource_type": A_BROKER,
+        "resource_name": str(broker),
+        "configuration_keys": (LIMIT,),
+    }
+    answer = connection.call("describe_configs", at_most=3, resources=[wanted])
+    values = [int(c.value) for c in answer.results[0].configs if c.name == LIMIT and c.value]
+    if not values or values[0] > LIMIT_MAX_BYTES:
+        raise Unsupported(f"the broker's {LIMIT} is unknown, or too large to be tried: {values}")
+    return values[0]
 
 
 @pytest.mark.clause("ERR-03")
@@ -192,13 +255,11 @@ def test_a_truncated_request_is_refused(bench: Bench, api: str, oldest: bool) ->
         frame = codec.encode_request(request, CORRELATION_ID)
         every = range(HEADER_BYTES, len(frame))
         ends = every if bench.virtual else [*every[:: len(every) // 8 + 1], every[-1]]
-        sent: dict[str, tuple[Entity, Connection]] = {}
-        for end, connection in zip(ends, found.connect(len(ends)), strict=True):
-            connection.send_frame(frame[:end])
-            sent[f"{end} of {len(frame)} bytes"] = (request, connection)
+        sent = found.send(frame[:end] for end in ends)
         bench.premise("a request was truncated", len(sent))
         found.expect_unharmed()
-        found.expect_refused(sent)
+        names = [f"{end} of {len(frame)} bytes" for end in ends]
+        found.expect_refused(dict(zip(names, sent, strict=True)), request)
         found.expect_nothing_appended()
         found.expect_unharmed()
 
@@ -234,13 +295,11 @@ def test_a_length_inside_a_request_is_not_trusted(
         request = data.draw(st.sampled_from(found.requests(BENT)))
         every = lies(pieces_of(request, CORRELATION_ID))
         drawn = data.draw(st.lists(st.sampled_from(every), min_size=1, max_size=8, unique=True))
-        sent: dict[str, tuple[Entity, Connection]] = {}
-        for (name, frame), connection in zip(drawn, found.connect(len(drawn)), strict=True):
-            connection.send_frame(frame)
-            sent[name] = (request, connection)
+        sent = found.send(frame for _, frame in drawn)
         bench.premise("a request lied about a length", len(sent))
         found.expect_unharmed()
-        found.expect_refused(sent)
+        names = [name for name, _ in drawn]
+        found.expect_refused(dict(zip(names, sent, strict=True)), request)
         found.expect_nothing_appended()
         found.expect_unharmed()
 
@@ -259,15 +318,15 @@ def test_flipped_bits_harm_nobody_else(
         request = data.draw(st.sampled_from(found.requests(READING)))
         frame = codec.encode_request(request, CORRELATION_ID)
         bits = 8 * (len(frame) - 2)
-        connections = found.connect(len(flips))
-        for flip, connection in zip(flips, connections, strict=True):
+        bent = {}
+        for flip in flips:
             byte, bit = divmod(16 + flip % bits, 8)  # not the key: it stays a question
-            connection.send_frame(
-                frame[:byte] + bytes([frame[byte] ^ 1 << bit]) + frame[byte + 1 :]
-            )
-        bench.premise("a request had a flipped bit", len(flips))
+            flipped = frame[:byte] + bytes([frame[byte] ^ 1 << bit]) + frame[byte + 1 :]
+            bent[f"bit {bit} of byte {byte}"] = flipped
+        sent = found.send(bent.values())
+        bench.premise("a request had a flipped bit", len(bent))
         found.expect_unharmed()
-        fates(found.healthy.target, connections, within_ms=500)
+        found.expect_noticed(dict(zip(bent, sent, strict=True)), within_ms=500)
         found.expect_unharmed()
 
 
@@ -286,15 +345,15 @@ def test_garbage_ends_only_its_connection(
             struct.pack(">hhi", request.__api_key__, request.__version__, CORRELATION_ID)
             for request in found.requests(READING)
         } | {struct.pack(">hhi", key, 0, CORRELATION_ID) for key in (0x4711, 0x7FFF, -1)}
-        connections = found.connect(len(bodies))
-        for body, connection in zip(bodies, connections, strict=True):
-            connection.send_frame(data.draw(st.sampled_from(sorted(heads))) + body)
+        frames = [data.draw(st.sampled_from(sorted(heads))) + body for body in bodies]
+        sent = dict(zip(map(bytes.hex, frames), found.send(frames), strict=False))
         bench.premise("a frame was filled with garbage", len(bodies))
         found.expect_unharmed()
-        ends = fates(found.healthy.target, connections)
+        found.expect_noticed(sent)
         found.expect_unharmed()
-        if Fate.WAITING in ends:
-            raise Inconclusive(f"{ends.count(Fate.WAITING)} frames were {Fate.WAITING}")
+        waiting = [name for name, over in sent.items() if fate(over) is Fate.WAITING]
+        if waiting:
+            raise Inconclusive(f"{Fate.WAITING}: {', '.join(waiting)}")
 
 
 # ---- frames that do not come to their end -------------------------------------------------------

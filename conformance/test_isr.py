@@ -66,7 +66,9 @@ def test_the_isr_of_a_new_topic_is_sound(bench: Bench) -> None:
                         isr=part.isr,
                     )
                     for broker in client.brokers
-                    for view in [topic_view(client.metadata(topic, broker=broker, create=True).topics[0])]
+                    for view in [
+                        topic_view(client.metadata(topic, broker=broker, create=True).topics[0])
+                    ]
                     for number, part in view.partitions.items()
                 ]
                 sightings.extend(found)

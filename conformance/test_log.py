@@ -15,6 +15,7 @@ from conformance.connection import Connection, Pending
 from conformance.outcomes import Inconclusive, NotRun, Outcome, Unsupported
 from conformance.partition import EARLIEST, Appended, Partition
 from conformance.records import CONTROL, TRANSACTIONAL, Batch, Codec, NewRecord, batch_of
+from conformance.targets.target import Capability
 from conformance.workload.epoch_ends import settled_end
 from conformance.workload.kept import KEPT
 from conformance.workload.leaders import move_leader
@@ -239,12 +240,12 @@ class Model:
         """Asks for it and compares the answer; raises `Inconclusive` where it came too late."""
         wanted = self.end if before_offset == -1 else before_offset
         answer = partition.delete_records(before_offset).result(DELETED_WITHIN_MS)
-        if answer.error_code is ErrorCode.request_timed_out:
-            raise Inconclusive("the replicas did not all delete in time")
         if not 0 <= wanted <= self.end:
             assert answer.error_code is ErrorCode.offset_out_of_range, "there is no such offset"
             return
-        assert answer.error_code is ErrorCode.none
+        if answer.error_code is ErrorCode.request_timed_out:
+            raise Inconclusive("the replicas did not all delete in time")
+        assert answer.error_code is ErrorCode.none, "what is committed may be deleted"
         self.start = max(self.start, wanted)
         assert answer.low_watermark == self.start, "all replicas begin at the new log start"
 
@@ -257,11 +258,11 @@ class Model:
         assert first.value.offset == self.start, "the log start is where it was moved to"
         for pending in below:
             assert pending.value.error is ErrorCode.offset_out_of_range, "what is deleted is gone"
-            assert not pending.value.batches
+            assert not pending.value.batches, "no records come with an error"
         found = kept.value
         assert found.error is ErrorCode.none, "the log start can be read"
         if "log_start_offset" in type(found.raw).__dataclass_fields__:
-            assert found.log_start_offset == self.start
+            assert found.log_start_offset == self.start, "Fetch names the same log start"
         records = [*found.records, *partition.read(found.next_offset, self.end)]
         survivors = list(enumerate(self.values))[self.start :]
         assert [(r.offset, r.value) for r in records] == survivors, "survivors keep their offsets"
@@ -311,6 +312,26 @@ def test_delete_records_stops_at_the_high_watermark(bench: Bench, before_offset:
         model.compare(partition)
         model.append(partition, 2, Codec.NONE)
         model.compare(partition)
+
+
+@pytest.mark.clause("LOG-07")
+@pytest.mark.needs(Capability.CUT_BROKERS)
+def test_what_is_not_committed_cannot_be_deleted(bench: Bench) -> None:
+    """Beyond the high watermark nothing is deleted, though the leader's log goes on."""
+    with bench.partition(configs=KEPT) as partition:
+        model = Model()
+        model.append(partition, 3, Codec.NONE)
+        with partition.target.nemesis.cut(partition.view.leader, *partition.followers):
+            tail = partition.produce(batch_of(b"3", b"4"), acks=1).result()
+            mark = partition.fetch(3)
+            refused = [partition.delete_records(offset) for offset in (4, 5)]
+            partition.target.settle(mark, *refused, within_ms=DELETED_WITHIN_MS)
+            if (tail.base_offset, mark.value.high_watermark) != (3, 3):
+                raise Inconclusive(f"no tail: {tail} above {mark.value.high_watermark}")
+            bench.premise("a tail was to be deleted", len(refused))
+            errors = {pending.value.error_code for pending in refused}
+            assert errors == {ErrorCode.offset_out_of_range}, "not beyond the high watermark"
+            model.compare(partition)
 
 
 @pytest.mark.clause("LOG-07")
@@ -464,8 +485,9 @@ def test_a_refused_record_without_a_key_leaves_its_sequence_free(bench: Bench) -
             right = partition.produce(replace(first, records=[KEYED, TOMBSTONE]))
             partition.target.settle(wrong, right)
             bench.premise("a record without a key came to a compacted topic")
-            assert wrong.value.error in WITHOUT_KEY
-            assert (right.value.error, right.value.base_offset) == (ErrorCode.none, 0)
+            assert wrong.value.error in WITHOUT_KEY, "a record without a key is refused"
+            assert right.value.error is ErrorCode.none, "its sequence is still free"
+            assert right.value.base_offset == 0, "nothing of the refused is appended"
 
 
 def produce_versions(partition: Partition) -> tuple[int, ...]:

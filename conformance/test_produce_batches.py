@@ -155,9 +155,12 @@ def test_a_refused_batch_leaves_no_record(bench: Bench, acks: int) -> None:
     """Of a batch that is refused with a definite error no record is there, not even a valid one."""
     configs = LIMITED | {"cleanup.policy": "compact"}
     with bench.partition(configs=configs) as partition:
-        good = Batch(records=[NewRecord(key=b"good", value=b"%d" % n) for n in range(3)])
-        end = 0
-        for case, batch in REFUSED.items():
+        good = Batch(records=KEYED)
+        number = {"producer_id": partition.client.init_producer_id(), "producer_epoch": 0}
+        partition.append_records(KEYED, base_sequence=0, **number)
+        gap = Batch(records=KEYED, base_sequence=7, **number)
+        end = len(KEYED)
+        for case, batch in (*REFUSED.items(), ("a gap in the sequence", gap)):
             answer = partition.produce(batch, acks=acks).result()
             after = partition.produce(good, acks=acks).result()
             if after.error is not ErrorCode.none:
@@ -165,7 +168,7 @@ def test_a_refused_batch_leaves_no_record(bench: Bench, acks: int) -> None:
             if answer.outcome is Outcome.FAIL:
                 bench.premise("a batch was refused")
                 assert after.base_offset == end, f"nothing is appended: {case}"
-            end = after.base_offset + 3
+            end = after.base_offset + len(KEYED)
 
 
 # ---- PROD-05: batching and compression cannot be seen -------------------------------------------
@@ -193,7 +196,7 @@ def appended_as(partition: Partition, groups: Grouped) -> list[Record]:
     assert not refused, "every batch is accepted, however it was grouped and compressed"
     start = answers[0].base_offset
     end = answers[-1].base_offset + len(batches[-1].records)
-    found = [record for record in partition.read(start, end) if start <= record.offset < end]
+    found = [record for record in partition.read(start) if start <= record.offset < end]
     return [replace(record, offset=record.offset - start) for record in found]
 
 

@@ -67,9 +67,10 @@ def test_the_core_of_the_reference_knows_no_io() -> None:
 def test_files_and_lines_are_short_enough_to_read() -> None:
     for path in sources(*PACKAGES, "tests"):
         lines = path.read_text(encoding="utf-8").splitlines()
-        assert len(lines) <= FILE_LINES_MAX, f"{named(path)} has {len(lines)} lines"
-        for number, line in enumerate(lines, start=1):
-            assert len(line) <= LINE_MAX, f"{named(path)}:{number} has {len(line)} columns"
+        length = len(lines)
+        assert length <= FILE_LINES_MAX, f"{named(path)} has {length} lines"
+        widest = max(map(len, lines), default=0)
+        assert widest <= LINE_MAX, f"{named(path)} has a line of {widest} columns"
 
 
 def test_functions_fit_a_screen() -> None:
@@ -100,11 +101,11 @@ def test_the_commands_of_the_readme_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
     used = set(re.findall(r"make ([a-z-]+)", readme))
     assert {"conformance", "test"} <= used <= targets
-    plugin = (ROOT / "conformance" / "plugin.py").read_text(encoding="utf-8")
-    options = set(re.findall(r"(--[a-z][a-z-]+)", readme))
-    ours = {option for option in options if f'"{option}"' in plugin}
-    assert {"--target", "--clause", "--list-clauses"} <= ours
-    assert {"--target", "--seed", "--examples", "--expect", "--profile"} <= ours
+    declared = (ROOT / "conformance" / "options.py").read_text(encoding="utf-8")
+    options = set(re.findall(r'"(--[a-z][a-z-]+)"', declared))
+    assert len(options) >= 10
+    for option in options:
+        assert option in readme, f"README does not tell of {option}"
 
 
 def test_continuous_integration_runs_the_two_commands_of_the_readme() -> None:

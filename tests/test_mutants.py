@@ -17,11 +17,11 @@ from tests.suite import run
 def test_a_mutant_is_killed_by_a_clause_that_it_violates(tmp_path: Path, name: str) -> None:
     mutant = MUTANTS[name]
     clauses = [f"--clause={id_}" for id_ in mutant.clauses]
-    found = run(tmp_path, f"--target=reference+{name}", *clauses)
+    found = run(tmp_path, f"--target=reference+{name}", "-x", *clauses)
     killers = [record for record in found.evidence if record.verdict is Verdict.FAIL]
-    assert found.status == 1, f"{name} survives: {found.output[-3000:]}"
-    assert killers, f"{name} is only an error: {found.output[-3000:]}"
-    assert {record.clause for record in killers} <= set(mutant.clauses)
+    assert killers, f"{name} survives: {found.output[-3000:]}"
+    assert found.status == 1
+    assert {record.clause for record in killers} & set(mutant.clauses)
     assert all(record.mutant == name and record.counterexample for record in killers)
 
 

@@ -139,3 +139,20 @@ def acting_epoch(partition: Partition) -> int:
         within_ms=MOVES_WITHIN_MS,
     )
     return fetched.batches[0].leader_epoch
+
+
+def ongoing(partition: Partition) -> Pending[tuple[tuple[int, ...], ...]]:
+    """ListPartitionReassignments: the replicas that it adds and removes; empty for none."""
+    connection = partition.client.controller()
+    topic = {"name": partition.topic.name, "partition_indexes": (partition.number,)}
+    request = connection.build(
+        "list_partition_reassignments", topics=[topic], timeout=ADMIN_TIMEOUT_MS
+    )
+    return connection.send(request, _adding_and_removing)
+
+
+def _adding_and_removing(answer: Entity) -> tuple[tuple[int, ...], ...]:
+    if not answer.topics:
+        return ()
+    part = answer.topics[0].partitions[0]
+    return tuple(part.adding_replicas), tuple(part.removing_replicas)

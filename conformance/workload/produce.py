@@ -126,9 +126,8 @@ OK = frozenset({ErrorCode.none})
 OUT_OF_ORDER = frozenset({ErrorCode.out_of_order_sequence_number})
 FENCED = Answer(name="fenced", errors=frozenset({ErrorCode.invalid_producer_epoch}))
 GAP = Answer(name="out of order", errors=OUT_OF_ORDER)
-TOO_OLD = Answer(
-    name="older than the window", errors=OUT_OF_ORDER | {ErrorCode.duplicate_sequence_number}
-)
+TOO_OLD = OK | OUT_OF_ORDER | {ErrorCode.duplicate_sequence_number}
+"""A broker may remember more than five batches; it must not append one of them again."""
 
 
 @dataclass(slots=True)
@@ -139,7 +138,7 @@ class ProducerRule:
     next_sequence: int = 0
     window: deque[tuple[Numbers, int]] = field(default_factory=lambda: deque(maxlen=WINDOW))
     """The last batches, each with its base offset."""
-    forgotten: set[Numbers] = field(default_factory=set)
+    forgotten: dict[Numbers, int] = field(default_factory=dict)
     """What has left the window in this epoch."""
 
     def answer(self, numbers: Numbers, end_offset: int) -> Answer:
@@ -151,7 +150,9 @@ class ProducerRule:
                 return Answer(name="repeated", errors=OK, base_offset=base_offset)
         in_order = self.next_sequence if numbers.epoch == self.epoch else 0
         if self.epoch >= 0 and numbers.first != in_order:
-            return TOO_OLD if numbers in self.forgotten else GAP
+            if numbers in self.forgotten:
+                return Answer(name="too old", errors=TOO_OLD, base_offset=self.forgotten[numbers])
+            return GAP
         self._append(numbers, end_offset)
         return Answer(name="appended", errors=OK, base_offset=end_offset)
 
@@ -160,6 +161,6 @@ class ProducerRule:
             self.window.clear()
             self.forgotten.clear()
         elif len(self.window) == WINDOW:
-            self.forgotten.add(self.window[0][0])
+            self.forgotten.update([self.window[0]])
         self.window.append((numbers, base_offset))
         self.epoch, self.next_sequence = numbers.epoch, numbers.next

@@ -10,6 +10,7 @@ from kio.schema.errors import ErrorCode
 from conformance.client import ADMIN_TIMEOUT_MS, SETTLES_WITHIN_MS, Client, TopicView, topic_view
 from conformance.codec import Entity
 from conformance.connection import Pending
+from conformance.partition import Topic
 
 NewTopic = Mapping[str, Any]
 """A topic of a CreateTopics request, field by field."""
@@ -142,3 +143,18 @@ def wait_until_gone(client: Client, name: str) -> None:
         lambda errors: GONE.issuperset(errors),
         within_ms=SETTLES_WITHIN_MS,
     )
+
+
+def create_again(client: Client, name: str, configs: Mapping[str, str]) -> Topic:
+    """A topic of one partition in the place of one that was deleted.
+
+    With ZooKeeper the name stays taken until all brokers have confirmed the deletion, which is
+    after they stopped to tell of the topic. Raises `Inconclusive` where it stays so.
+    """
+    topic = new_topic(name, replication_factor=min(3, len(client.brokers)), configs=configs)
+    client.target.eventually(
+        lambda: ask_to_create(client, topic).result()[name].error_code,
+        lambda error: error is ErrorCode.none,
+        within_ms=SETTLES_WITHIN_MS,
+    )
+    return Topic(client, name, client.settled(name))

@@ -7,7 +7,7 @@ name, existence, settings, then the numbers.
 from collections import Counter
 
 from reference.config_definitions import TOPIC_CONFIGS
-from reference.configs import InvalidConfig, checked
+from reference.configs import Configs, InvalidConfig, checked
 from reference.decisions.placement import (
     PARTITIONS_MAX,
     Refused,
@@ -17,12 +17,17 @@ from reference.decisions.placement import (
 )
 from reference.decisions.state import ControllerState
 from reference.errors import Error
-from reference.messages import ConfigRecord, MetadataRecord, PartitionId, TopicRecord, TopicRemoved
+from reference.messages import (
+    CONTROLLER,
+    ConfigRecord,
+    MetadataRecord,
+    PartitionId,
+    TopicRecord,
+    TopicRemoved,
+)
 from reference.requests import (
     NO_TOPIC_ID,
     ConfigEntry,
-    ConfigSource,
-    ConfigSynonym,
     CreateTopics,
     DeleteTopics,
     NewTopic,
@@ -113,21 +118,8 @@ def _described(
     controller: ControllerState, name: str, overrides: dict[str, str]
 ) -> tuple[ConfigEntry, ...]:
     """The settings of the topic as they are, or as they would be."""
-
-    def overridden(entry: ConfigEntry) -> ConfigEntry:
-        if entry.name not in overrides:
-            return entry
-        value = overrides[entry.name]
-        return ConfigEntry(
-            name=entry.name,
-            value=value,
-            source=ConfigSource.TOPIC,
-            type=entry.type,
-            read_only=entry.read_only,
-            synonyms=(ConfigSynonym(entry.name, value, ConfigSource.TOPIC), *entry.synonyms),
-        )
-
-    return tuple(map(overridden, controller.configs.describe_topic(name)))
+    table = controller.image.configs | {(ResourceType.TOPIC, name): overrides}
+    return Configs(CONTROLLER, controller.static_configs, table).describe_topic(name)
 
 
 def delete_topics(controller: ControllerState, request: DeleteTopics) -> TopicsDeleted:

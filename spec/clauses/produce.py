@@ -54,6 +54,15 @@ CLAUSES: tuple[Clause, ...] = (
         ),
         observe="Produce to several partitions of which one is bad; read back by offset.",
         model="Append returns the former log end offset",
+        varies=(
+            "With CreateTime log_append_time is -1; in the response to a repeated batch it MAY be "
+            "the largest timestamp of that batch."
+        ),
+        calibrated=(
+            "Kafka 3.9.1 and 4.4.0 answer a repeated batch with its largest timestamp as "
+            "log_append_time under CreateTime too, where the first response has -1; the sentence "
+            "did not say which is correct, and 'varies' now allows both."
+        ),
     ),
     Clause(
         id="PROD-03",
@@ -165,7 +174,8 @@ CLAUSES: tuple[Clause, ...] = (
         model="pstate[pid].last5",
         varies=(
             "A repetition older than the last 5 is refused with OUT_OF_ORDER_SEQUENCE_NUMBER (45); "
-            "0.11 to 1.0 MAY answer DUPLICATE_SEQUENCE_NUMBER (46)."
+            "0.11 to 1.0 MAY answer DUPLICATE_SEQUENCE_NUMBER (46), and a broker that remembers "
+            "more MAY answer it like one of the last 5."
         ),
     ),
     Clause(
