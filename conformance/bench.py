@@ -117,6 +117,8 @@ class Bench:
     def name(self, suffix: str = "") -> str:
         """A topic name that nobody else uses. Whoever creates it outside `topic` discards it."""
         self._names += 1
+        if self.spec.fresh_per_test:  # the same in every run, so that a seed names the whole run
+            return f"highwater-{self._names}{suffix}"
         return f"{self.prefix}{self.worker}{self._names}{suffix}"
 
     def discard(self, client: Client, *names: str) -> None:
@@ -131,6 +133,7 @@ class Bench:
     def begin_case(self) -> None:
         self.premises.clear()
         self._runs.clear()
+        self._names = 0 if self.spec.fresh_per_test else self._names
         self.wire_log.clear()
 
     def run_facts(self) -> dict[str, Any]:

@@ -7,13 +7,15 @@ import pytest
 from hypothesis.errors import FlakyFailure
 
 from conformance.expectations import Expectations
-from conformance.outcomes import MalformedAnswer, Undecided, Unreachable
+from conformance.outcomes import MalformedAnswer, TargetDied, Undecided, Unreachable
 from spec.clause import Level
 from spec.clauses import CLAUSES
 from spec.evidence import Counterexample
 from spec.verdict import Verdict
 
 TEXT_MAX = 6_000
+NEVER_CRASH = "ERR-03"
+"""The clause by which a broker that dies of what it is sent is broken, and not merely an error."""
 WELL_FORMED = "ERR-02"
 """The clause that every answer bears on, whatever the test that met it is about."""
 
@@ -96,6 +98,11 @@ def _found(subject: Subject, error: BaseException | None, premise_count: int) ->
         return Judgement(verdict=error.verdict, note=_cut(str(error.msg)))
     if isinstance(error, Unreachable):
         return Judgement(verdict=Verdict.ERROR, note=f"target unreachable: {error}")
+    if isinstance(error, TargetDied) and subject.clause == NEVER_CRASH:
+        counterexample = Counterexample(
+            expected=CLAUSES[NEVER_CRASH].sentence, observed=f"the broker crashed: {error}"
+        )
+        return Judgement(verdict=Verdict.FAIL, counterexample=counterexample)
     if isinstance(error, MalformedAnswer) and subject.clause != WELL_FORMED:
         note = f"{WELL_FORMED} is broken, so the test could not go on: {error}"
         return Judgement(verdict=Verdict.INCONCLUSIVE, note=_cut(note))

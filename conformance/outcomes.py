@@ -46,6 +46,10 @@ class TargetBroken(Exception):
     """The target broke in a way that says nothing about a clause. The verdict is `error`."""
 
 
+class TargetDied(TargetBroken):
+    """A process that the harness has launched ended by itself, whatever the test was about."""
+
+
 class BrokerCrashed(TargetBroken):
     """The in-process reference raised. Its own assertions are not failures of a clause."""
 

@@ -25,7 +25,7 @@ from conformance.judge import (
     title,
 )
 from conformance.listing import clause_lines, mutant_lines
-from conformance.outcomes import MalformedAnswer, NotRun, TargetBroken, Unreachable
+from conformance.outcomes import MalformedAnswer, NotRun, TargetBroken, TargetDied, Unreachable
 from conformance.recorder import Recorder, commit, now, tool_version
 from conformance.session import TargetSession
 from spec.clauses import CLAUSES
@@ -188,6 +188,7 @@ def bench(pytestconfig: pytest.Config) -> Bench:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     config = item.config
+    config.stash[SESSION].revive()
     config.stash[BENCH].begin_case()
     limit = config.option.time_limit
     begun = config.stash.setdefault(STARTED, time.monotonic())
@@ -216,6 +217,8 @@ def _decide(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
     if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
         return
     bench, expectations = config.stash[BENCH], config.stash[EXPECTATIONS]
+    if death := config.stash[SESSION].death():
+        error = TargetDied(death)
     premises = bench.premises.total()
     judged = {
         f"{s.clause}/{case_name(item)}": judge(
@@ -233,7 +236,8 @@ def _decide(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
         "records": records,
         "expected": all(j.expected for j in judged.values()),
     }
-    if isinstance(error, Unreachable | TargetBroken) and (why := bench.unreachable()):
+    gone = isinstance(error, Unreachable | TargetBroken) and not isinstance(error, TargetDied)
+    if gone and (why := bench.unreachable()):
         attached["unreachable"] = why
         item.session.shouldstop = "target unreachable"
     report.highwater = attached  # type: ignore[attr-defined]

@@ -31,19 +31,33 @@ class TargetSession:
         """
         if self.spec.fresh_per_test:
             return
+        self._launch()
+        if why := self.bench.unreachable():
+            pytest.exit(f"target unreachable: {why}", TARGET_UNREACHABLE)
+
+    def _launch(self) -> None:
         if self.spec.launch and self._launched is None:
             try:
                 self._launched = self.spec.launch()
             except (Unreachable, TargetBroken) as error:
                 pytest.exit(f"target unreachable: {error}", TARGET_UNREACHABLE)
             self._know(self._launched.bootstrap, self._launched.describe())
-        if why := self.bench.unreachable():
-            pytest.exit(f"target unreachable: {why}", TARGET_UNREACHABLE)
+
+    def death(self) -> str:
+        """How the launched target has ended by itself; empty where it runs or is not ours."""
+        return self._launched.death() if self._launched else ""
+
+    def revive(self) -> None:
+        """Launches a target again that ended by itself: later tests have a right to a verdict."""
+        if self.death():
+            self.stop()
+        if not self.spec.shared:
+            self._launch()
 
     def tell_worker(self, workerinput: dict[str, Any]) -> None:
-        """Starts the target before the first worker, and tells each where it is."""
-        if self.spec.launch and self._launched is None:
-            self.start()
+        """Starts a shared target before the first worker, and tells each where it is."""
+        if self.spec.shared:
+            self._launch()
         workerinput["highwater"] = {
             "run_id": self.bench.run_id,
             "bootstrap": [list(address) for address in self.spec.bootstrap],
@@ -54,7 +68,8 @@ class TargetSession:
         """The other end of `tell_worker`."""
         told = workerinput["highwater"]
         self.bench.run_id, self.bench.worker = told["run_id"], f"{workerinput['workerid']}-"
-        self._know(told["bootstrap"], told["facts"])
+        if self.spec.shared:
+            self._know(told["bootstrap"], told["facts"])
 
     def clean(self) -> None:
         """Deletes what this run has left on a cluster that outlives it."""

@@ -17,7 +17,6 @@ from conformance.connection import Pending
 from conformance.outcomes import Loss, Outcome
 from conformance.partition import Appended, Partition
 from conformance.records import CRC_COVERS_FROM, Batch, Codec, NewRecord
-from conformance.workload.kept import KEPT
 from conformance.world import World, worlds
 
 MAGIC_AT, CRC_AT, ATTRIBUTES, RECORDS_AT = 16, 17, range(21, 23), 61
@@ -57,7 +56,7 @@ def nothing_is_appended(partition: Partition, wrong: Iterable[Pending[Appended]]
     """None of the wrong batches has left anything, and a right one finds the place still free."""
     assert OK not in {pending.value.outcome for pending in wrong}, "a wrong batch is refused"
     assert partition.append_batch(RIGHT).base_offset == 0, "nothing is appended"
-    assert stored(partition) == content(RECORDS)
+    assert stored(partition) == content(RECORDS), "only the right batch is stored"
 
 
 # ---- what the checksum covers --------------------------------------------------------------------
@@ -68,7 +67,7 @@ def nothing_is_appended(partition: Partition, wrong: Iterable[Pending[Appended]]
 def test_a_flipped_bit_is_refused(bench: Bench, codec: Codec) -> None:
     """Each byte from the checksum on, changed in turn, has its batch refused and nothing stored."""
     whole = replace(RIGHT, codec=codec).encode()
-    with bench.partition(configs=KEPT) as partition:
+    with bench.partition() as partition:
         wrong = {
             at: partition.produce(flipped(whole, at, mask_at(at)), acks=1)
             for at in range(CRC_AT, len(whole))
@@ -98,7 +97,7 @@ def test_damaged_content_is_refused(
     """However the covered bytes are damaged, the batch is refused or is none of it changed."""
     whole = replace(RIGHT, codec=codec).encode()
     damaged = [written_over(whole, at % len(whole), bytes_) for at, bytes_ in changes]
-    with bench.partition(world=world, configs=KEPT) as partition:
+    with bench.partition(world=world) as partition:
         wrong = [partition.produce(data, acks=1) for data in damaged if data != whole]
         partition.target.settle(*wrong)
         bench.premise("content did not match the checksum", len(wrong))
@@ -135,7 +134,7 @@ def swapped(number: int) -> int:
 @pytest.mark.parametrize("acks", [0, 1, -1], ids=["acks-0", "acks-1", "acks-all"])
 def test_no_other_checksum_is_taken_for_crc_32c(bench: Bench, acks: int) -> None:
     """Another function, another range or another byte order is refused with CORRUPT_MESSAGE."""
-    with bench.partition(configs=KEPT) as partition:
+    with bench.partition() as partition:
         wrong = {
             f"{name}, {codec.name}": send(partition, with_checksum(whole, checksum), acks)
             for codec in (Codec.NONE, Codec.ZSTD)
@@ -170,7 +169,7 @@ def test_every_version_of_produce_verifies_the_checksum(
     bench: Bench, config: Mapping[str, str]
 ) -> None:
     """Also where the broker is about to compute a new checksum, because it sets the time."""
-    with bench.partition(configs={**KEPT, **config}) as partition:
+    with bench.partition(configs=config) as partition:
         newest = partition.leader.version("produce", at_least=3)
         low = partition.leader.versions[KEYS["produce"]][0]
         wrong = {
@@ -193,7 +192,7 @@ def test_every_version_of_produce_verifies_the_checksum(
 @pytest.mark.clause("DUR-03")
 def test_a_refused_batch_is_not_remembered(bench: Bench) -> None:
     """An idempotent producer sends its batch again undamaged, and it is no duplicate."""
-    with bench.partition(configs=KEPT) as partition:
+    with bench.partition() as partition:
         producer_id = partition.client.init_producer_id()
         right = replace(RIGHT, producer_id=producer_id, producer_epoch=0, base_sequence=0)
         wrong = partition.produce(replace(right, crc=1))
@@ -212,7 +211,7 @@ def test_a_refused_batch_is_not_remembered(bench: Bench) -> None:
 def test_a_flip_before_the_checksum_changes_no_content(bench: Bench) -> None:
     """Base offset, length, leader epoch and magic, changed in turn: an error, or as it was."""
     whole = RIGHT.encode()
-    with bench.partition(configs=KEPT) as partition:
+    with bench.partition() as partition:
         sent = [
             partition.produce(flipped(whole, at, mask), acks=1, over=partition.connect())
             for at in range(CRC_AT)
@@ -234,7 +233,7 @@ def test_a_flip_before_the_checksum_changes_no_content(bench: Bench) -> None:
 @pytest.mark.parametrize("codec", [Codec.NONE, Codec.GZIP], ids=["none", "gzip"])
 def test_the_broker_sets_what_the_checksum_does_not_cover(bench: Bench, codec: Codec) -> None:
     """A producer's base offset and leader epoch are refused or replaced, never served."""
-    with bench.partition(configs=KEPT) as partition:
+    with bench.partition() as partition:
         first = partition.append_batch(RIGHT)
         sent = [
             partition.produce(replace(RIGHT, codec=codec, base_offset=offset, leader_epoch=epoch))
@@ -250,7 +249,7 @@ def test_the_broker_sets_what_the_checksum_does_not_cover(bench: Bench, codec: C
         assert sorted(answered) == bases[1:], "each is where its answer says"
         epochs = {batch.leader_epoch for batch in batches}
         assert epochs == {batches[0].leader_epoch}, "all of them were appended in one epoch"
-        assert stored(partition) == [*content(RECORDS)] * len(batches)
+        assert stored(partition) == [*content(RECORDS)] * len(batches), "the same content"
 
 
 @pytest.mark.clause("DUR-03")
@@ -258,7 +257,7 @@ def test_the_broker_sets_what_the_checksum_does_not_cover(bench: Bench, codec: C
 def test_what_is_served_matches_its_checksum(bench: Bench, codec: Codec) -> None:
     """Offset, epoch and perhaps time are set by the broker, and the checksum is right after."""
     for time_type in ("CreateTime", "LogAppendTime"):
-        configs = {**KEPT, "message.timestamp.type": time_type}
+        configs = {"message.timestamp.type": time_type}
         with bench.partition(configs=configs) as partition:
             for _ in range(2):
                 partition.append_batch(replace(RIGHT, codec=codec))

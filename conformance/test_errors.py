@@ -20,6 +20,7 @@ from conformance.workload.fates import (
     decoded,
     fates,
     frames_in_turn,
+    probe,
 )
 from conformance.workload.harmless import (
     Values,
@@ -161,8 +162,11 @@ def test_what_is_not_advertised_is_refused(bench: Bench) -> None:
         connections = [topic[0].connect() for _ in frames]
         for connection, frame in zip(connections, frames.values(), strict=True):
             connection.send_frame(frame)
+            probe(connection)
         found = dict(zip(frames, fates(topic.target, connections), strict=True))
         bench.premise("a request that is not advertised was sent", len(found))
+        ignored = [name for name, end in found.items() if end is Fate.PASSED_OVER]
+        assert ignored == [], "what is not advertised is not passed over in silence"
         served_anyway = [
             name
             for name, connection in zip(frames, connections, strict=True)

@@ -22,16 +22,17 @@ from kio.schema.errors import ErrorCode
 from conformance import codec
 from conformance.bench import DEFAULT, Bench
 from conformance.codec import Entity
-from conformance.connection import Connection
+from conformance.connection import Connection, describe
 from conformance.outcomes import Inconclusive, Unsupported
 from conformance.partition import Partition
 from conformance.workload.fates import (
     PATIENCE_MS,
+    PROBE,
     Fate,
-    correlation_id_of,
     decoded,
     fate,
     fates,
+    probe,
 )
 from conformance.workload.harmless import errors_in, harmless_requests, served
 from conformance.workload.tampering import (
@@ -51,19 +52,19 @@ BENT = ("produce", "fetch", "list_offsets", "offset_for_leader_epoch", "describe
 READING = ("fetch", "list_offsets", "offset_for_leader_epoch", "describe_configs", "api_versions")
 HEADER_BYTES = 8
 """Key, version and correlation id: the least that can be called a request."""
-CORRELATION_ID, PROBE_ID = 7, 0x5A5A_5A5A
-PROBE = codec.request("api_versions", 0)
+CORRELATION_ID = 7
+SOFTWARE = {"client_software_name": "highwater", "client_software_version": "0"}
 HUGE = (1 << 31) - 1
 A_BROKER = 4
 LIMIT, LIMIT_MAX_BYTES = "socket.request.max.bytes", 128 << 20
-SCANNERS: Mapping[str, bytes] = {
-    "HTTP": b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n",
-    "TLS": bytes.fromhex("16030102000100 01fc0303") + bytes(64),
-    "SSH": b"SSH-2.0-scanner\r\n",
-    "zeros": bytes(64),
-    "ones": b"\xff" * 64,
-    "newlines": b"\r\n" * 4,
-}
+SCANNERS = (
+    b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n",
+    b"SSH-2.0-scanner\r\n",
+    bytes.fromhex("1603010200010001fc0303") + bytes(64),  # the beginning of a TLS handshake
+    bytes(64),
+    b"\xff" * 64,
+    b"\r\n" * 4,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ class Ward:
         for content in contents:
             connection = self.victim.connect()
             connection.send_raw(content)
-            connection.send_frame(codec.encode_request(PROBE, PROBE_ID))
+            probe(connection)
             sent.append(connection)
         return sent
 
@@ -113,12 +114,8 @@ class Ward:
 
     def expect_noticed(self, sent: Mapping[str, Connection], within_ms: int = PATIENCE_MS) -> None:
         """None of these frames was passed over."""
-        fates(self.healthy.target, list(sent.values()), within_ms)
-        ignored = [
-            name
-            for name, over in sent.items()
-            if over.unasked and correlation_id_of(over.unasked[0]) == PROBE_ID
-        ]
+        ends = fates(self.healthy.target, list(sent.values()), within_ms)
+        ignored = [name for name, end in zip(sent, ends, strict=True) if end is Fate.PASSED_OVER]
         assert ignored == [], "a malformed frame is not passed over in silence"
 
     def expect_nothing_appended(self) -> None:
@@ -172,19 +169,13 @@ def test_a_length_that_no_request_has_is_refused(
 
 
 @pytest.mark.clause("ERR-03")
-@given(
-    world=worlds(),
-    lengths=st.lists(st.integers(1 << 28, HUGE) | st.just(HUGE), min_size=1, max_size=6),
-    begun=st.binary(max_size=64),
-)
-def test_a_huge_length_holds_up_nobody(
-    bench: Bench, world: World, lengths: list[int], begun: bytes
-) -> None:
+def test_a_huge_length_holds_up_nobody(bench: Bench) -> None:
     """Whether the broker closes or waits for gigabytes that never come, others are served."""
-    with ward(bench, world) as found:
+    lengths = [HUGE, HUGE - 1, 1 << 30, (1 << 30) + 1, 1 << 29, 1 << 28]
+    with ward(bench) as found:
         connections = found.connect(len(lengths))
         for length, connection in zip(lengths, connections, strict=True):
-            connection.send_raw(struct.pack(">i", length) + begun)
+            connection.send_raw(struct.pack(">i", length) + bytes(length % 64))
         bench.premise("a frame announced hundreds of megabytes", len(lengths))
         found.expect_unharmed()
         ends = fates(found.healthy.target, connections, within_ms=500)
@@ -197,7 +188,7 @@ def test_a_request_above_the_broker_s_limit_is_refused(bench: Bench) -> None:
     """A request of more than socket.request.max.bytes is not served, even if it is right."""
     with ward(bench) as found:
         limit = request_limit(found.victim.leader, found.victim.view.leader)
-        pieces = pieces_of(codec.request("api_versions", 3), CORRELATION_ID)
+        pieces = pieces_of(codec.request("api_versions", 3, **SOFTWARE), CORRELATION_ID)
         padding = TaggedFields(fields=((10_000, bytes(limit)),))
         frame = tampered(pieces, len(pieces) - 1, padding)
         (connection,) = found.connect(1)
@@ -226,13 +217,12 @@ def request_limit(connection: Connection, broker: int) -> int:
 
 
 @pytest.mark.clause("ERR-03")
-@pytest.mark.parametrize("protocol", SCANNERS)
-def test_another_protocol_holds_up_nobody(bench: Bench, protocol: str) -> None:
-    """A client that speaks no Kafka at all, such as a port scanner, harms no other."""
+def test_other_protocols_hold_up_nobody(bench: Bench) -> None:
+    """Clients that speak no Kafka at all, such as port scanners, harm no other."""
     with ward(bench) as found:
-        connections = found.connect(5)
-        for connection in connections:
-            connection.send_raw(SCANNERS[protocol])
+        connections = found.connect(len(SCANNERS))
+        for connection, greeting in zip(connections, SCANNERS, strict=True):
+            connection.send_raw(greeting)
         bench.premise("a client spoke another protocol", len(connections))
         found.expect_unharmed()
         fates(found.healthy.target, connections, within_ms=500)
@@ -244,22 +234,21 @@ def test_another_protocol_holds_up_nobody(bench: Bench, protocol: str) -> None:
 
 @pytest.mark.clause("ERR-03")
 @pytest.mark.parametrize("api", BENT)
-@pytest.mark.parametrize("oldest", [True, False], ids=["oldest", "newest"])
-def test_a_truncated_request_is_refused(bench: Bench, api: str, oldest: bool) -> None:
+def test_a_truncated_request_is_refused(bench: Bench, api: str) -> None:
     """A frame that ends before its request does is refused, wherever it ends."""
     with ward(bench) as found:
         requests = found.requests((api,))
         if not requests:
-            raise Inconclusive(f"{api} is not served")
-        request = requests[0 if oldest else -1]
-        frame = codec.encode_request(request, CORRELATION_ID)
-        every = range(HEADER_BYTES, len(frame))
-        ends = every if bench.virtual else [*every[:: len(every) // 8 + 1], every[-1]]
-        sent = found.send(frame[:end] for end in ends)
-        bench.premise("a request was truncated", len(sent))
-        found.expect_unharmed()
-        names = [f"{end} of {len(frame)} bytes" for end in ends]
-        found.expect_refused(dict(zip(names, sent, strict=True)), request)
+            raise Unsupported(f"{api} is not served")
+        for request in (requests[0], requests[-1]):
+            frame = codec.encode_request(request, CORRELATION_ID)
+            every = range(HEADER_BYTES, len(frame))
+            ends = every if bench.virtual else [*every[:: len(every) // 8 + 1], every[-1]]
+            sent = found.send(frame[:end] for end in ends)
+            bench.premise("a request was truncated", len(sent))
+            found.expect_unharmed()
+            names = [f"{describe(request)}: {end} of {len(frame)} bytes" for end in ends]
+            found.expect_refused(dict(zip(names, sent, strict=True)), request)
         found.expect_nothing_appended()
         found.expect_unharmed()
 
@@ -367,7 +356,8 @@ def test_half_frames_hold_up_nobody(bench: Bench, world: World, data: st.DataObj
         request = data.draw(st.sampled_from(found.requests(("fetch", "list_offsets"))))
         body = codec.encode_request(request, CORRELATION_ID)
         frame = struct.pack(">i", len(body)) + body
-        cuts = data.draw(st.lists(st.integers(1, len(frame) - 1), min_size=10, max_size=30))
+        drawn = data.draw(st.lists(st.integers(0, 1 << 16), min_size=10, max_size=30))
+        cuts = [1 + number % (len(frame) - 1) for number in drawn]
         connections = found.connect(len(cuts))
         for cut, connection in zip(cuts, connections, strict=True):
             connection.send_raw(frame[:cut])
@@ -392,17 +382,13 @@ def test_half_frames_hold_up_nobody(bench: Bench, world: World, data: st.DataObj
 
 
 @pytest.mark.clause("ERR-03")
-@given(world=worlds(), data=st.data())
-def test_half_a_produce_appends_nothing(bench: Bench, world: World, data: st.DataObject) -> None:
+def test_half_a_produce_appends_nothing(bench: Bench) -> None:
     """A client that goes away in the middle of a Produce leaves no record."""
-    with ward(bench, world) as found:
-        request = data.draw(st.sampled_from(found.requests(("produce",))))
-        body = codec.encode_request(request, CORRELATION_ID)
-        frame = struct.pack(">i", len(body)) + body
-        connections = found.connect(4)
-        for connection in connections:
-            cut = data.draw(st.integers(len(frame) // 2, len(frame) - 1))
-            connection.send_raw(frame[:cut])
+    with ward(bench) as found:
+        bodies = [codec.encode_request(r, CORRELATION_ID) for r in found.requests(("produce",))]
+        connections = found.connect(len(bodies))
+        for cut, (body, connection) in enumerate(zip(bodies, connections, strict=True), 1):
+            connection.send_raw(struct.pack(">i", len(body)) + body[:-cut])
         found.expect_unharmed()
         for connection in connections:
             connection.close()

@@ -14,12 +14,11 @@ from conformance.client import SETTLES_WITHIN_MS, topic_view
 from conformance.connection import Connection
 from conformance.outcomes import Inconclusive, Unsupported
 from conformance.partition import LATEST, Appended, Fetched, Partition
-from conformance.records import Record, batch_of
+from conformance.records import batch_of
 from conformance.targets.target import Capability, Worker
 from conformance.workload.epochs import Versions
-from conformance.workload.kept import KEPT
 from conformance.workload.leaders import controller, move_leader
-from conformance.workload.settings import broker_setting
+from conformance.workload.settings import lag_limit_ms
 from conformance.workload.topics import ask_to_create, new_topic
 from conformance.workload.watch import Sighting, Watch
 from conformance.world import World, worlds
@@ -28,11 +27,9 @@ NONE = ErrorCode.none
 FETCHES = Versions(api="fetch", first=4)
 FETCHES_FROM_FOLLOWERS = Versions(api="fetch", first=11, last=12)
 """KIP-392."""
-TWO_IN_SYNC = {**KEPT, "min.insync.replicas": "2"}
+TWO_IN_SYNC = {"min.insync.replicas": "2"}
 WORKLOAD_WITHIN_MS = 60_000
 ISR_CHANGES_WITHIN_MS = 180_000
-SLACK = 3
-"""Times the lag time: ample, and virtual."""
 LOOKS_EVERY_MS = 2_000
 LONG_POLL_MS = 10
 PRODUCERS = 3
@@ -145,7 +142,7 @@ def test_a_record_is_served_only_once_it_is_committed(bench: Bench, world: World
     The protocol has a broker process the requests of a connection in order, so the second fetch
     tells a high watermark that is no older than the one the first was limited by.
     """
-    with bench.partition(world=world, configs=KEPT) as partition:
+    with bench.partition(world=world) as partition:
         over = partition.connect()
         for offset in range(10):
             written = partition.produce(batch_of(b"%d" % offset), acks=1, over=over)
@@ -161,7 +158,7 @@ def test_a_record_is_served_only_once_it_is_committed(bench: Bench, world: World
 @pytest.mark.clause("ISR-03")
 def test_consumers_stay_below_the_high_watermark(bench: Bench) -> None:
     """While several producers write with acks=1, no replica serves what is not committed."""
-    with bench.partition(configs=KEPT) as partition:
+    with bench.partition() as partition:
         partition.append(b"the followers fetch")
         writes = 200 if bench.virtual else 60
         pairs: list[tuple[Fetched, Fetched]] = []
@@ -223,7 +220,7 @@ def test_nobody_reads_what_a_member_of_the_isr_lacks(
 ) -> None:
     """What a follower in the ISR cannot have fetched is below no high watermark and served by no
     replica, at any version and isolation level; once the follower has it, it is."""
-    with bench.partition(world=world, configs=KEPT) as partition:
+    with bench.partition(world=world) as partition:
         partition.append(b"committed")
         with isr_member_cut_off(partition, cut_off):
             written = partition.produce(batch_of(b"not committed"), acks=1).result()
@@ -273,7 +270,7 @@ def isr_member_cut_off(partition: Partition, followers: int = 1) -> Iterator[int
     certain, since followers that are alive fetch far more often; who takes longer has no premise.
     """
     leader, target = partition.view.leader, partition.target
-    limit_ms = lag_limit_ms(partition) // 2
+    limit_ms = lag_limit_ms(partition.client, leader) // 2
     with target.nemesis.cut(leader, *partition.followers[:followers]):
         began_ms = target.now_ms()
         yield limit_ms
@@ -290,7 +287,7 @@ def test_what_is_acknowledged_is_readable_at_once(
     bench: Bench, world: World, sizes: list[int]
 ) -> None:
     """After an acks=all success the high watermark is above the batch, and the leader serves it."""
-    with bench.partition(world=world, configs=KEPT) as partition:
+    with bench.partition(world=world) as partition:
         rounds: list[tuple[list[bytes], Appended, Fetched, int]] = []
 
         def client(number: int) -> Worker:
@@ -320,7 +317,7 @@ def test_what_is_acknowledged_is_readable_at_once(
 @pytest.mark.clause("ISR-05", "LEAD-04")
 def test_what_is_acknowledged_outlives_its_leader(bench: Bench) -> None:
     """A batch that was acknowledged with acks=all is in the log of every later leader."""
-    with bench.partition(configs=KEPT) as partition:
+    with bench.partition() as partition:
         if not partition.followers:
             raise Unsupported("one broker cannot hand over leadership")
         controller(partition)
@@ -359,7 +356,7 @@ def test_no_success_while_a_member_of_the_isr_lacks_the_batch(
     bench: Bench, world: World, cut_off: int
 ) -> None:
     """acks=all times out while a follower in the ISR is cut off, and succeeds once it is not."""
-    with bench.partition(world=world, configs=KEPT) as partition:
+    with bench.partition(world=world) as partition:
         with isr_member_cut_off(partition, cut_off) as limit_ms:
             impatient = partition.produce(batch_of(b"impatient"), timeout_ms=limit_ms // 4)
             patient = partition.produce(
@@ -373,136 +370,3 @@ def test_no_success_while_a_member_of_the_isr_lacks_the_batch(
         if late.error is not NONE:
             raise Inconclusive(f"it ended with {late.error.name} after all were connected again")
         assert partition.end_offset > late.base_offset, "then it is below the high watermark"
-
-
-# ---- ISR-06 --------------------------------------------------------------------------------------
-
-
-@pytest.mark.clause("ISR-06")
-@cuts_brokers
-def test_too_small_an_isr_accepts_no_acks_all(bench: Bench) -> None:
-    """Below min.insync.replicas acks=-1 is refused before the append; acks=1 and 0 are taken."""
-    with bench.partition(configs=TWO_IN_SYNC) as partition:
-        with leader_alone_in_isr(partition) as caught:
-            refused = [
-                partition.produce(batch_of(b"refused"), timeout_ms=timeout_ms).result()
-                for timeout_ms in (0, 100, 5_000)
-            ]
-            taken = partition.produce(batch_of(b"acks=1"), acks=1).result()
-            partition.produce(batch_of(b"acks=0"), acks=0)
-            marker = partition.produce(batch_of(b"behind acks=0"), acks=1).result()
-        bench.premise("a batch came to an ISR below the minimum", times=len(refused) + 1)
-        assert caught.error is not NONE, "no success for what the ISR shrank under"
-        errors = {answer.error for answer in refused}
-        assert errors == {ErrorCode.not_enough_replicas}, "NOT_ENOUGH_REPLICAS, before the append"
-        assert (taken.error, marker.error) == (NONE, NONE), "acks=1 is accepted"
-        values = [record.value for record in _all_records(partition, marker.base_offset)]
-        assert b"refused" not in values, "what was refused is not appended"
-        assert values[-3:] == [b"acks=1", b"acks=0", b"behind acks=0"], "the others are"
-
-
-@contextmanager
-def leader_alone_in_isr(partition: Partition) -> Iterator[Appended]:
-    """Followers cut off until they have left the ISR; yields what a write got that met it before.
-
-    Inconclusive unless they stay away to the end of the block.
-    """
-    leader, target = partition.view.leader, partition.target
-    lag_ms = lag_limit_ms(partition)
-
-    def isr() -> tuple[int, ...]:
-        return partition.client.view(partition.topic.name, leader).partitions[0].isr
-
-    with target.nemesis.cut(leader, *partition.followers):
-        caught = partition.produce(
-            batch_of(b"caught"), timeout_ms=SLACK * lag_ms, over=partition.connect()
-        ).result(within_ms=2 * SLACK * lag_ms)
-        target.eventually(isr, lambda found: found == (leader,), within_ms=ISR_CHANGES_WITHIN_MS)
-        yield caught
-        if isr() != (leader,):
-            raise Inconclusive("a follower that is cut off is back in the ISR")
-
-
-def lag_limit_ms(partition: Partition) -> int:
-    """How long a follower may lag before the leader drops it from the ISR."""
-    setting = broker_setting(partition.client, partition.view.leader, "replica.lag.time.max.ms")
-    return int(setting)
-
-
-def _all_records(partition: Partition, last: int) -> list[Record]:
-    """All records up to this offset, once it is committed."""
-    partition.target.eventually(
-        lambda: partition.end_offset,
-        lambda end: end > last,
-        within_ms=ISR_CHANGES_WITHIN_MS,
-    )
-    return partition.read(0, last + 1)
-
-
-@pytest.mark.clause("ISR-06")
-def test_the_minimum_is_at_most_the_replication_factor(bench: Bench) -> None:
-    """With one replica and min.insync.replicas=2 acks=-1 is taken by the only replica or, before
-    KAFKA-15583, refused before the append; acks=1 and 0 are taken."""
-    with bench.partition(replication_factor=1, configs=TWO_IN_SYNC) as partition:
-        if len(partition.view.replicas) != 1:
-            raise Unsupported("the target chose another number of replicas")
-        bench.premise("min.insync.replicas was above the replication factor")
-        careful = partition.produce(batch_of(b"acks=-1")).result()
-        allowed = {NONE, ErrorCode.not_enough_replicas}
-        assert careful.error in allowed, "it is taken or refused"
-        careless = partition.produce(batch_of(b"acks=1"), acks=1).result()
-        assert careless.error is NONE, "acks=1 is accepted"
-        partition.produce(batch_of(b"acks=0"), acks=0)
-        marker = partition.produce(batch_of(b"behind acks=0"), acks=1).result()
-        assert marker.error is NONE, "acks=1 is accepted"
-        assert careless.base_offset == int(careful.error is NONE), "appended, if not refused"
-        assert marker.base_offset == careless.base_offset + 2, "acks=0 is appended"
-        if careful.error is NONE:
-            assert partition.end_offset > marker.base_offset, "what is taken is committed"
-
-
-# ---- ISR-07, ISR-08 ------------------------------------------------------------------------------
-
-
-@pytest.mark.clause("ISR-07")
-@cuts_brokers
-def test_a_follower_that_lags_leaves_the_isr_and_returns(bench: Bench) -> None:
-    """A follower that cannot fetch leaves the ISR within the lag time, so that acks=all goes on;
-    once it has caught up it is back."""
-    with bench.partition(configs=KEPT) as partition:
-        leader, target, lost = partition.view.leader, partition.target, partition.followers[0]
-        lag_ms = lag_limit_ms(partition)
-        with target.nemesis.cut(leader, lost):
-            written = partition.produce(batch_of(b"waits"), timeout_ms=10 * lag_ms)
-            bench.premise("a follower lagged for longer than allowed")
-            # Kafka looks at half the lag time, so that it takes up to one and a half.
-            target.sleep(SLACK * lag_ms)
-            assert written.answered, "acks=all makes progress without it"
-            assert written.value.error is NONE, "and is acknowledged"
-            view = partition.client.view(partition.topic.name, leader).partitions[0]
-            assert lost not in view.isr, "it is removed from the ISR"
-        target.sleep(SLACK * lag_ms)
-        view = partition.client.view(partition.topic.name, leader).partitions[0]
-        assert lost in view.isr, "it is taken back"
-
-
-@pytest.mark.clause("ISR-08")
-@cuts_brokers
-def test_a_follower_joins_the_isr_only_with_what_is_committed(bench: Bench) -> None:
-    """A follower that left the ISR stays out for as long as it cannot fetch what is committed."""
-    with bench.partition(configs=KEPT) as partition:
-        leader, target, lost = partition.view.leader, partition.target, partition.followers[0]
-        lag_ms = lag_limit_ms(partition)
-        with target.nemesis.cut(leader, lost):
-            partition.produce(batch_of(b"committed without it"), timeout_ms=10 * lag_ms).result(
-                SLACK * lag_ms
-            )
-            partition.append(b"and more")
-            seen = [partition.client.view(partition.topic.name, leader).partitions[0].isr]
-            if lost in seen[0]:
-                raise Inconclusive("the follower that is cut off did not leave the ISR")
-            for _ in range(6):
-                target.sleep(lag_ms // 2)
-                seen.append(partition.client.view(partition.topic.name, leader).partitions[0].isr)
-        bench.premise("a follower lacked committed records", times=len(seen))
-        assert [isr for isr in seen if lost in isr] == [], "it does not join the ISR"

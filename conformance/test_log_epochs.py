@@ -13,19 +13,17 @@ from kio.schema.errors import ErrorCode
 
 from conformance.bench import Bench
 from conformance.codec import KEYS, versions_with
-from conformance.connection import Pending
 from conformance.outcomes import Inconclusive, NotRun, Unsupported
 from conformance.partition import Fetched, Partition
 from conformance.workload.epoch_ends import (
-    MOVED,
     UNKNOWN,
     EpochEnd,
     EpochTable,
     ask_for_ends,
     settled_end,
+    steady,
     table_of,
 )
-from conformance.workload.kept import KEPT
 from conformance.workload.leaders import move_leader
 from conformance.world import World, worlds
 
@@ -43,7 +41,7 @@ HISTORIES: Mapping[str, Sequence[int]] = {
 @contextmanager
 def history(bench: Bench, counts: Sequence[int], world: World | None = None) -> Iterator[Partition]:
     """A partition that has had a leader for each of the counts, and has come to rest."""
-    with bench.partition(world=world or World(), configs=KEPT) as partition:
+    with bench.partition(world=world or World()) as partition:
         lead(partition, counts)
         yield partition
 
@@ -55,6 +53,7 @@ def lead(partition: Partition, counts: Sequence[int]) -> None:
     for number, count in enumerate(counts):
         if number:
             move_leader(partition, partition.followers[number % len(partition.followers)])
+            settled_end(partition)
         if count:
             partition.append(*[b"%d/%d" % (number, n) for n in range(count)])
 
@@ -90,7 +89,7 @@ def compare_ends(bench: Bench, partition: Partition) -> EpochTable:
 @pytest.mark.clause("LOG-05")
 def test_the_first_epoch_ends_at_the_log_end(bench: Bench) -> None:
     """Under a first leader its epoch ends at the log end, and a newer one is unknown."""
-    with bench.partition(configs=KEPT) as partition:
+    with bench.partition() as partition:
         for count in (0, 1, 3):
             if count:
                 partition.append(*[b"x"] * count)
@@ -136,62 +135,67 @@ def test_epochs_are_cut_where_records_are_deleted(
             raise Inconclusive(f"records were not deleted: {answer.error_code.name}")
         bench.premise("records were deleted", int(before_offset > 0))
         table = compare_ends(bench, partition)
-        assert table.log_start == before_offset
+        assert table.log_start == before_offset, "the log start is where it was moved to"
 
 
 # ---- Fetch with last_fetched_epoch ---------------------------------------------------------------
 
 
-def fetch_all(
-    partition: Partition, table: EpochTable, version: int
-) -> Iterator[tuple[int, Fetched]]:
-    """Each pair of last_fetched_epoch and offset, with the answer to it."""
-    asked: list[tuple[int, Pending[Fetched]]] = [
-        (
-            epoch,
-            partition.fetch(
-                offset,
-                version=version,
-                last_fetched_epoch=epoch,
-                current_leader_epoch=table.current,
-            ),
-        )
-        for epoch in range(table.current + 2)
-        for offset in range(table.end_offset + 3)
-    ]
-    partition.target.settle(*(pending for _, pending in asked))
-    for epoch, pending in asked:
-        if pending.value.error in MOVED:
-            raise Inconclusive(f"the leader has changed meanwhile: {pending.value.error.name}")
-        yield epoch, pending.value
+def compare_fetches(bench: Bench, partition: Partition) -> None:
+    """Fetches with every last_fetched_epoch at every offset, in every version that has it."""
+    versions, table = fetch_versions(partition), table_of(partition)
+    epochs, offsets = range(table.current + 2), range(table.end_offset + 3)
+    newest = served(partition, "offset_for_leader_epoch", "current_leader_epoch")[-1]
+    ends = ask_for_ends(partition, epochs, table.current, newest)
+    for epoch, end in zip(epochs, ends, strict=True):
+        assert end in table.ends(epoch), f"epoch {epoch} ends where the next one begins"
+    for version in versions:
+        asked = [
+            (
+                epoch,
+                partition.fetch(
+                    offset,
+                    version=version,
+                    last_fetched_epoch=epoch,
+                    current_leader_epoch=table.current,
+                ),
+            )
+            for epoch in epochs
+            for offset in offsets
+        ]
+        partition.target.settle(*(pending for _, pending in asked))
+        for epoch, pending in asked:
+            steady(pending.value.error)
+            check_fetch(bench, table, epoch, ends[epoch], pending.value)
+
+
+def check_fetch(
+    bench: Bench, table: EpochTable, epoch: int, end: EpochEnd, answer: Fetched
+) -> None:
+    """One answer, where `end` is what OffsetForLeaderEpoch says of the epoch."""
+    case = f"last_fetched_epoch {epoch} at offset {answer.offset}"
+    parts = end.parts_from(epoch, answer.offset)
+    if answer.offset < table.log_start:
+        bench.premise("a diverging offset lay below the log start", int(parts))
+        assert answer.error is ErrorCode.offset_out_of_range, f"{case}: below the log start"
+    elif end == UNKNOWN:
+        bench.premise("an epoch was newer than every known one")
+    elif parts:
+        bench.premise("epoch and offset disagreed with the log")
+        assert answer.error is ErrorCode.none, f"{case}: a divergence is no error"
+        assert diverging(answer) == end, f"{case}: they disagree, and part at {end}"
+    else:
+        bench.premise("epoch and offset agreed with the log")
+        assert answer.error is ErrorCode.none, f"{case}: they agree"
+        assert diverging(answer) == UNKNOWN, f"{case}: they agree"
+        assert bool(answer.records) == (answer.offset < table.end_offset), f"{case}: they agree"
+    if parts or answer.offset < table.log_start:
+        assert not answer.batches, f"{case}: no records for a reader that has others"
 
 
 def diverging(answer: Fetched) -> EpochEnd:
     found = answer.raw.diverging_epoch
     return EpochEnd(found.epoch, found.end_offset)
-
-
-def check_fetch(bench: Bench, table: EpochTable, epoch: int, answer: Fetched) -> None:
-    """One answer against the table."""
-    case = f"last_fetched_epoch {epoch} at offset {answer.offset}"
-    if answer.offset < table.log_start:
-        bench.premise("a diverging offset lay below the log start")
-        assert answer.error is ErrorCode.offset_out_of_range, f"{case}: below the log start"
-        assert not answer.batches, f"{case}: no records come with an error"
-        return
-    if epoch > table.current:
-        bench.premise("an epoch was newer than every known one")
-        assert not answer.batches, f"{case}: nobody can have fetched in that epoch"
-        return
-    right = table.divergences(epoch, answer.offset)
-    assert answer.error is ErrorCode.none, f"{case}: a divergence is no error"
-    assert diverging(answer) in right, f"{case}: the end of that epoch, where they disagree"
-    if diverging(answer) != UNKNOWN:
-        bench.premise("epoch and offset disagreed with the log")
-        assert not answer.batches, f"{case}: a diverging fetch gets no records"
-        return
-    bench.premise("epoch and offset agreed with the log")
-    assert bool(answer.records) == (answer.offset < table.end_offset), f"{case}: they agree"
 
 
 @pytest.mark.clause("LOG-05")
@@ -200,24 +204,18 @@ def test_a_fetch_that_disagrees_is_told_where(bench: Bench, counts: Sequence[int
     """Every last_fetched_epoch at every offset: the end of that epoch instead of records, or
     records where they agree."""
     with history(bench, counts) as partition:
-        versions, table = fetch_versions(partition), table_of(partition)
-        for version in versions:
-            for epoch, answer in fetch_all(partition, table, version):
-                check_fetch(bench, table, epoch, answer)
+        compare_fetches(bench, partition)
 
 
 @pytest.mark.clause("LOG-05")
 def test_below_the_log_start_a_divergence_does_not_count(bench: Bench) -> None:
     """What is deleted is out of range, whatever epoch the reader says it was in."""
-    with history(bench, (3, 2, 2)) as partition:
-        versions = fetch_versions(partition)
-        answer = partition.delete_records(4).result()
-        if answer.error_code is not ErrorCode.none:
-            raise Inconclusive(f"records were not deleted: {answer.error_code.name}")
-        table = table_of(partition)
-        for version in versions:
-            for epoch, found in fetch_all(partition, table, version):
-                check_fetch(bench, table, epoch, found)
+    with history(bench, (3, 0, 2, 2)) as partition:
+        for before_offset in (2, 4):
+            answer = partition.delete_records(before_offset).result()
+            if answer.error_code is not ErrorCode.none:
+                raise Inconclusive(f"records were not deleted: {answer.error_code.name}")
+            compare_fetches(bench, partition)
 
 
 @pytest.mark.clause("LOG-05")
@@ -232,5 +230,6 @@ def test_a_fetch_without_an_epoch_is_told_of_no_divergence(bench: Bench) -> None
         ]
         for answer in partition.target.wait(*asked):
             bench.premise("a fetch had no epoch")
-            assert diverging(answer) == UNKNOWN
-            assert bool(answer.records) == (answer.offset < end)
+            assert steady(answer.error) is ErrorCode.none, "each of the offsets can be read"
+            assert diverging(answer) == UNKNOWN, "nobody asked for a divergence"
+            assert bool(answer.records) == (answer.offset < end), "records are given"

@@ -15,8 +15,9 @@ from conformance.outcomes import Inconclusive
 from conformance.partition import EARLIEST, LATEST, NAMED_TOPICS_UP_TO, Fetched, Partition
 from conformance.records import batch_of
 from conformance.targets.target import Capability, Worker
-from conformance.workload.kept import KEPT
+from conformance.workload.epoch_ends import steady
 from conformance.workload.marks import COMMITTED, FAR, TAIL, delete, served, with_tail
+from conformance.workload.transactions import open_transaction
 from conformance.world import World, worlds
 
 A = TypeVar("A")
@@ -124,7 +125,7 @@ def test_the_marks_keep_their_order_under_load(
     bench: Bench, world: World, sizes: list[int], deletes: bool
 ) -> None:
     """Log start, last stable offset, high watermark and log end come in this order and rise."""
-    with bench.partition(world=world, configs=KEPT) as partition:
+    with bench.partition(world=world) as partition:
         load, all_marks = Load(partition), [Marks(), Marks()]
         workers = [load.writer(sizes, acks=-1), load.writer(reversed(sizes), acks=1)]
         if deletes and partition.leader.serves("delete_records"):
@@ -153,6 +154,42 @@ def check_at_rest(bench: Bench, partition: Partition, end: int) -> None:
         assert latest.offset == end, "ListOffsets knows the same marks as Fetch"
 
 
+@pytest.mark.clause("OFF-01")
+@pytest.mark.parametrize("commits", [(True, False), (False, True)], ids=["commit", "abort"])
+def test_the_last_stable_offset_waits_for_the_earliest_open_transaction(
+    bench: Bench, commits: tuple[bool, bool]
+) -> None:
+    """It stands at the first offset of the earliest open transaction until its marker is there."""
+    with bench.partition() as partition:
+        partition.append(b"0", b"1")
+        first = open_transaction(partition, bench.name("-first"), b"2", b"3")
+        partition.append(b"4")
+        second = open_transaction(partition, bench.name("-second"), b"5")
+        partition.append(b"6")
+        check_stable(bench, partition, first.first_offset, end=7)
+        first.end(commit=commits[0])
+        check_stable(bench, partition, second.first_offset, end=8)
+        second.end(commit=commits[1])
+        check_stable(bench, partition, 9, end=9)
+
+
+def check_stable(bench: Bench, partition: Partition, stable: int, *, end: int) -> None:
+    """Once the high watermark is at `end`, and at no time before, the last stable offset is at
+    `stable`, in Fetch and in ListOffsets."""
+
+    def ask() -> Fetched:
+        answer = partition.fetch(0, read_committed=True).result()
+        assert answer.last_stable_offset <= stable, "a transaction is open from there on"
+        return answer
+
+    partition.target.eventually(
+        ask, lambda found: found.last_stable_offset == stable, within_ms=20_000
+    )
+    latest = [partition.list_offsets(LATEST, read_committed=c).result() for c in (True, False)]
+    bench.premise("a transaction was open or had just ended")
+    assert [answer.offset for answer in latest] == [stable, end], "ListOffsets says the same"
+
+
 # ---- OFF-08: where one may read ------------------------------------------------------------------
 
 
@@ -165,6 +202,7 @@ def compare_range(bench: Bench, partition: Partition, start: int, end: int, vers
     ]
     for answer in partition.target.wait(*asked):
         case = f"Fetch v{version} at {answer.offset} of {start} to {end}"
+        steady(answer.error)
         if not start <= answer.offset <= end:
             bench.premise("an offset was out of range")
             assert answer.error is ErrorCode.offset_out_of_range, f"{case}: out of range"
@@ -186,14 +224,14 @@ def check_records(answer: Fetched, end: int) -> None:
 @given(
     world=worlds(),
     sizes=st.lists(st.integers(1, 4), max_size=4),
-    deleted=st.integers(0, 16),
+    deleted=st.sampled_from([0, 0, 1, 2, 5, 16]),
     data=st.data(),
 )
 def test_a_fetch_is_in_range_from_log_start_to_log_end(
     bench: Bench, world: World, sizes: list[int], deleted: int, data: st.DataObject
 ) -> None:
     """From log start to log end a fetch is accepted, and anywhere else it is out of range."""
-    with bench.partition(world=world, configs=KEPT) as partition:
+    with bench.partition(world=world) as partition:
         for size in sizes:
             partition.append(*[b"x"] * size)
         start, end = 0, sum(sizes)
@@ -206,7 +244,7 @@ def test_a_fetch_is_in_range_from_log_start_to_log_end(
 @pytest.mark.clause("OFF-08")
 def test_every_version_of_fetch_has_the_same_range(bench: Bench) -> None:
     """All versions accept and refuse the same offsets."""
-    with bench.partition(configs=KEPT) as partition:
+    with bench.partition() as partition:
         partition.append(b"x", b"y", b"z")
         start = 0
         if partition.leader.serves("delete_records"):

@@ -156,9 +156,10 @@ def test_a_refused_batch_leaves_no_record(bench: Bench, acks: int) -> None:
     configs = LIMITED | {"cleanup.policy": "compact"}
     with bench.partition(configs=configs) as partition:
         good = Batch(records=KEYED)
-        number = {"producer_id": partition.client.init_producer_id(), "producer_epoch": 0}
-        partition.append_records(KEYED, base_sequence=0, **number)
-        gap = Batch(records=KEYED, base_sequence=7, **number)
+        producer_id = partition.client.init_producer_id()
+        first = replace(good, producer_id=producer_id, producer_epoch=0, base_sequence=0)
+        partition.append_batch(first)
+        gap = replace(first, base_sequence=7)
         end = len(KEYED)
         for case, batch in (*REFUSED.items(), ("a gap in the sequence", gap)):
             answer = partition.produce(batch, acks=acks).result()

@@ -294,7 +294,8 @@ def test_sequences_and_epochs_are_checked(bench: Bench, case: str) -> None:
                 batch = step.numbers.batch(producer_id)
                 answer = partition.produce(batch, acks=acks).result()
                 bench.premise(case)
-                assert answer.error is step.error, f"acks={acks}, {step.numbers}"
+                wanted = f"acks={acks}, {step.numbers} is answered {step.error.name}"
+                assert answer.error is step.error, wanted
                 if step.error is ErrorCode.none:
                     assert answer.base_offset == end, "it is appended at the end of the log"
                     end += step.numbers.count

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from reference.configs import Configs, TopicConfig
+from reference.configs import BrokerConfig, Configs, TopicConfig
 from reference.errors import Error
 from reference.fetch_session import FetchSessions
 from reference.image import MetadataImage
@@ -54,13 +54,14 @@ class BrokerState:
     producer_ids: ProducerIds = field(default_factory=ProducerIds)
     sessions: FetchSessions = field(init=False)
     configs: Configs = field(init=False)
+    config: BrokerConfig = field(init=False)
     effects: list[Effect] = field(default_factory=list)
     """What the event in hand has brought about so far."""
 
     def __post_init__(self) -> None:
         self.configs = Configs(self.id, self.static_configs, self.image.configs)
-        slots = self.configs.number("max.incremental.fetch.session.cache.slots")
-        self.sessions = FetchSessions(self.rules, slots, self.draw)
+        self.config = self.configs.broker_config()
+        self.sessions = FetchSessions(self.rules, self.config.fetch_sessions_max, self.draw)
 
     # ---- effects -------------------------------------------------------------------------------
 

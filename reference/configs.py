@@ -60,6 +60,18 @@ class TopicConfig:
     segment_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerConfig:
+    """The settings of a broker that cannot change while it runs."""
+
+    auto_create_topics: bool
+    fetch_max_bytes: int
+    fetch_sessions_max: int
+    replica_fetch_wait_ms: int
+    replica_lag_ms: int
+    retention_check_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Configs:
     """One broker's view on all settings."""
@@ -91,13 +103,21 @@ class Configs:
             segment_ms=int(value("segment.ms")),
         )
 
-    def number(self, name: str) -> int:
-        """Returns the broker's own setting of a numeric type."""
-        return int(self._synonyms(BROKER_CONFIGS[name], None)[0].value or 0)
+    def broker_config(self) -> BrokerConfig:
+        """Returns the typed settings that hold as long as the broker runs."""
+        automatic = self._synonyms(BROKER_CONFIGS["auto.create.topics.enable"], None)
+        return BrokerConfig(
+            auto_create_topics=automatic[0].value == "true",
+            fetch_max_bytes=self.number("fetch.max.bytes"),
+            fetch_sessions_max=self.number("max.incremental.fetch.session.cache.slots"),
+            replica_fetch_wait_ms=self.number("replica.fetch.wait.max.ms"),
+            replica_lag_ms=self.number("replica.lag.time.max.ms"),
+            retention_check_ms=self.number("log.retention.check.interval.ms"),
+        )
 
-    def is_on(self, name: str) -> bool:
-        """Returns the broker's own setting of a boolean type."""
-        return (self._synonyms(BROKER_CONFIGS[name], None)[0].value or "").lower() == "true"
+    def number(self, name: str) -> int:
+        """Returns a broker's setting of a numeric type."""
+        return int(self._synonyms(BROKER_CONFIGS[name], None)[0].value or 0)
 
     def describe_topic(self, name: str) -> tuple[ConfigEntry, ...]:
         """Returns every setting of a topic, with where its value comes from."""

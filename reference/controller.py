@@ -34,8 +34,6 @@ from reference.requests import (
 )
 
 PRODUCER_ID_BLOCK = 1_000
-UPDATE_RECORDS_MAX = 1_000
-"""How many records a broker that lags is sent at once."""
 
 DECISIONS: Mapping[type, Callable[[ControllerState, Any], Response]] = {
     CreateTopics: topics.create_topics,
@@ -73,7 +71,7 @@ class Controller(ControllerState):
         return self.effects
 
     def _bring_up_to_date(self, broker: int, applied: int) -> None:
-        missing = self.records[applied : applied + UPDATE_RECORDS_MAX]
+        missing = self.records[applied:]
         if missing:
             update = MetadataUpdate(first=applied, records=tuple(missing))
             self.effects.append(Send(broker, update))

@@ -294,6 +294,7 @@ class Replica:
     def _align(self, leaders: EpochEnd) -> None:
         own = self.log.epochs.end_of(leaders.leader_epoch, self.log.end_offset)
         self.log.truncate(self.rules.truncation_offset(own, leaders))
+        # Only an unclean election can take back what was committed.
         self.high_watermark = min(self.high_watermark, self.log.end_offset)
 
     def _keep(self, batch: bytes) -> None:

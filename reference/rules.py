@@ -36,6 +36,10 @@ class Rules:
         """ERR-03: a malformed request ends its connection."""
         return True
 
+    def closed_by_garbage(self, sender: int, connections: Sequence[int]) -> Sequence[int]:
+        """ERR-03: what is malformed ends the connection it came over, and no other."""
+        return (sender,)
+
     def answers_produce(self, acks: int) -> bool:
         """PROD-01: acks=0 means that there is no response at all."""
         return acks != 0

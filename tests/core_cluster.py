@@ -8,7 +8,6 @@ from uuid import UUID
 from conformance.records import Batch, NewRecord, batch_of
 from reference.batch import Header
 from reference.messages import PartitionId
-from reference.producer_state import ProducerState
 from reference.replica import Replica
 from reference.requests import (
     CreateTopics,
@@ -136,7 +135,7 @@ def produce(
 
 def fetch_request(topic: TopicRef, offset: int, **fields: object) -> Fetch:
     """A fetch of partition 0 that does not wait; fields of the part go to it."""
-    part = {"topic": topic, "number": 0, "offset": offset, "max_bytes": 1 << 20}
+    part: dict[str, object] = {"topic": topic, "number": 0, "offset": offset, "max_bytes": 1 << 20}
     own = {"max_bytes", "current_leader_epoch", "last_fetched_epoch"}
     part |= {name: value for name, value in fields.items() if name in own}
     whole: dict[str, object] = {
@@ -237,10 +236,3 @@ class Watch:
 
 def _header(copy: Replica, offset: int) -> Header:
     return next(header for header in copy.log.headers if header.base_offset == offset)
-
-
-def replayed(copy: Replica) -> ProducerState:
-    """The producer state that the batches of a log make, from nothing."""
-    state = ProducerState(copy.rules)
-    state.replay({}, copy.log.headers)
-    return state

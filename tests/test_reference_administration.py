@@ -14,6 +14,8 @@ from reference.requests import (
     ConfigSource,
     CreatePartitions,
     CreateTopics,
+    DeleteRecords,
+    DeleteRecordsPart,
     DescribeConfigs,
     ElectLeaders,
     IncrementalAlterConfigs,
@@ -423,6 +425,28 @@ def test_replicas_move_with_their_records() -> None:
     assert fetch(running, "t", 0).high_watermark == 1
     for gone in (1, 2):
         assert PartitionId(topic_id, 0) not in running.brokers[gone].replicas
+
+
+@pytest.mark.parametrize("before", [1, 2, 3, 4])
+def test_a_new_replica_starts_where_the_log_does(before: int) -> None:
+    """Also inside a batch, and with the producers of the batches that are gone."""
+    running = cluster()
+    create(running, "t", assignments=((0, (1,)),), partitions=-1, replication_factor=-1)
+    header = {"producer_id": 7, "producer_epoch": 0}
+    first, second = (batch(b"a", b"b", base_sequence=n, **header) for n in (0, 2))
+    assert produce(running, "t", first).base_offset == 0
+    assert produce(running, "t", second).base_offset == 2
+    part = DeleteRecordsPart(topic="t", number=0, before_offset=before)
+    ask(running, 1, DeleteRecords(timeout_ms=1_000, parts=(part,)))
+    assert reassign(running, (2, 1)) is Error.NONE
+    settle(running)
+    old, new = (replica(running, number, "t").log for number in (1, 2))
+    assert (new.start_offset, new.end_offset) == (old.start_offset, 4) == (before, 4)
+    assert new.batches == old.batches
+    assert new.last_epoch == old.last_epoch == 0
+    move(running, (2, 1))
+    assert produce(running, "t", first).base_offset == 0, "a retry is recognised"
+    assert produce(running, "t", batch(b"c", base_sequence=4, **header)).base_offset == 4
 
 
 def test_a_reassignment_waits_for_the_whole_target_and_can_be_cancelled() -> None:

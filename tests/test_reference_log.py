@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference.batch import read_header, split, stamped
+from conformance.records import Batch, NewRecord
+from reference.batch import Header, read_header, split, stamped
 from reference.epochs import EpochCache
 from reference.errors import Error
 from reference.log import Log, OutOfOrder
@@ -94,7 +95,7 @@ def test_an_older_epoch_changes_nothing() -> None:
 # ---- producers ----------------------------------------------------------------------------------
 
 
-def header_of(sequence: int, count: int = 1, epoch: int = 0, producer: int = 9):  # type: ignore[no-untyped-def]
+def header_of(sequence: int, count: int = 1, epoch: int = 0, producer: int = 9) -> Header:
     values = [b"v"] * count
     return read_header(
         batch(*values, producer_id=producer, producer_epoch=epoch, base_sequence=sequence)
@@ -235,8 +236,6 @@ def test_a_log_is_what_its_batches_make(steps: list[Step]) -> None:
 
 def test_records_are_found_by_time() -> None:
     def at(*stamps: int) -> bytes:
-        from conformance.records import Batch, NewRecord
-
         records = tuple(NewRecord(value=b"v", timestamp_ms=each) for each in stamps)
         return Batch(records=records, timestamp_ms=stamps[0]).encode()
 

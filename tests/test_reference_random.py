@@ -228,8 +228,8 @@ def test_after_a_storm_nothing_is_left_behind() -> None:
 
 
 class CommittedIsrOnly(Rules):
-    def maximal_isr(self, committed: object, proposed: object) -> frozenset[int]:
-        return frozenset(proposed or committed)  # type: ignore[call-overload]
+    def maximal_isr(self, committed: Iterable[int], proposed: Iterable[int]) -> frozenset[int]:
+        return frozenset(proposed) or frozenset(committed)
 
 
 class HighWatermarkTruncation(Rules):

@@ -86,8 +86,11 @@ def test_settings_bound_what_is_accepted() -> None:
     assert refusal(made(), segment_bytes=str(size - 1)).error is Error.RECORD_LIST_TOO_LARGE
     late, early = made(timestamp_ms=NOW_MS + 11), made(timestamp_ms=NOW_MS - 11)
     for content in (late, early):
-        bounds = {"message_timestamp_after_max_ms": "10", "message_timestamp_before_max_ms": "10"}
-        refused = refusal(content, **bounds)
+        refused = refusal(
+            content,
+            message_timestamp_after_max_ms="10",
+            message_timestamp_before_max_ms="10",
+        )
         assert refused.error is Error.INVALID_TIMESTAMP
         assert [each.position for each in refused.record_errors] == [0, 1]
         assert accept(content).batch == content

@@ -1,7 +1,7 @@
 """`--target` -> what it means: its kind, how it is started, and how a process opens it.
 
-A target that must be started (a mock, a real Kafka) is started once, by the process that runs the
-session; the workers of pytest-xdist are given the addresses.
+A real Kafka is started once, by the process that runs the session, and the workers of pytest-xdist
+are given the addresses; a mock costs so little that each has its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +22,9 @@ class Launched(Protocol):
     @property
     def bootstrap(self) -> Sequence[tuple[str, int]]: ...
     def describe(self) -> dict[str, Any]: ...
+    def death(self) -> str:
+        """How it ended by itself; empty while it runs."""
+
     def close(self) -> None: ...
 
 
@@ -33,6 +36,8 @@ class TargetSpec:
     open_transport: Callable[[World, WireLog], Transport] | None = None
     """For clusters in this process; a fresh one for every test."""
     launch: Callable[[], Launched] | None = None
+    shared: bool = True
+    """Whether the workers of pytest-xdist use one launched cluster, or each its own."""
     bootstrap: tuple[Address, ...] = ()
     """For an address, and for a launched target once it runs."""
     facts: tuple[tuple[str, Any], ...] = ()
@@ -58,7 +63,7 @@ def parse(name: str, seed: int) -> TargetSpec:
     if family == "reference":
         return _reference(name, variant if plus else None, seed)
     if name == "librdkafka-mock":
-        return TargetSpec(name=name, launch=_launch_mock)
+        return TargetSpec(name=name, launch=_launch_mock, shared=False)
     if name.startswith("kafka:"):
         return _kafka(name)
     addresses = tuple(_address(part) for part in name.split(","))

@@ -26,11 +26,27 @@ MOVED = frozenset(
 """Answers to a request that names the leader epoch, where the leader is another one by now."""
 
 
+NOT_YET = frozenset({ErrorCode.offset_not_available, ErrorCode.not_leader_or_follower})
+"""What a new leader answers that does not know its high watermark, or even that it leads."""
+
+
+def steady(error: ErrorCode) -> ErrorCode:
+    """The error of an answer; raises `Inconclusive` where it says that the leader has changed."""
+    if error in MOVED:
+        raise Inconclusive(f"the leader has changed meanwhile: {error.name}")
+    return error
+
+
 class EpochEnd(NamedTuple):
     """An answer of OffsetForLeaderEpoch, and the diverging_epoch of a Fetch."""
 
     leader_epoch: int
     end_offset: int
+
+    def parts_from(self, last_fetched_epoch: int, offset: int) -> bool:
+        """Whether a reader that fetched up to here in that epoch disagrees with the leader that
+        gives this answer about the epoch."""
+        return self.leader_epoch < last_fetched_epoch or self.end_offset < offset
 
 
 UNKNOWN = EpochEnd(-1, -1)
@@ -55,13 +71,6 @@ class EpochTable:
         floor = max((epoch for epoch in self.starts if epoch <= asked), default=0)
         return frozenset(EpochEnd(epoch, end) for epoch in range(floor, asked + 1))
 
-    def divergences(self, last_fetched_epoch: int, offset: int) -> frozenset[EpochEnd]:
-        """The right values of diverging_epoch for a Fetch; `UNKNOWN` stands for none."""
-        return frozenset(
-            end if end.leader_epoch < last_fetched_epoch or end.end_offset < offset else UNKNOWN
-            for end in self.ends(last_fetched_epoch)
-        )
-
 
 def table_of(partition: Partition) -> EpochTable:
     """The table of a partition that nobody writes to, from its records and its view."""
@@ -84,7 +93,7 @@ def settled_end(partition: Partition) -> int:
         return partition.list_offsets(LATEST).result()
 
     def known(found: ListedOffset) -> bool:
-        return found.error is not ErrorCode.offset_not_available
+        return found.error not in NOT_YET
 
     answer = partition.target.eventually(ask, known, within_ms=KNOWN_WITHIN_MS)
     if answer.error is not ErrorCode.none:
@@ -121,9 +130,8 @@ def ask_for_ends(
     ]
     answers = partition.target.wait(*asked)
     for answer in answers:
-        if answer.error_code in MOVED:
-            raise Inconclusive(f"the leader has changed meanwhile: {answer.error_code.name}")
-        assert answer.error_code is ErrorCode.none, "a leader answers about every epoch"
+        error = steady(answer.error_code)
+        assert error is ErrorCode.none, "a leader answers about every epoch"
     return [EpochEnd(answer.leader_epoch, answer.end_offset) for answer in answers]
 
 

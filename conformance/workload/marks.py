@@ -11,7 +11,6 @@ from conformance.outcomes import Inconclusive
 from conformance.partition import Partition
 from conformance.records import Codec, NewRecord, batch_of
 from conformance.workload.epoch_ends import settled_end
-from conformance.workload.kept import KEPT
 from conformance.world import World
 
 FAR = 1 << 40
@@ -48,7 +47,7 @@ def with_tail(bench: Bench, world: World) -> Iterator[Partition]:
 
     Raises `Inconclusive` where that does not come about.
     """
-    with bench.partition(world=world, configs=KEPT) as partition:
+    with bench.partition(world=world) as partition:
         append_timed(partition, [([1], Codec.NONE)] * COMMITTED)
         settled_end(partition)
         with partition.target.nemesis.cut(partition.view.leader, *partition.followers):

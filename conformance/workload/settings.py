@@ -34,3 +34,8 @@ def broker_setting(client: Client, broker: int, name: str) -> str:
     if value is None:
         raise Inconclusive(f"broker {broker} does not tell its {name}")
     return value
+
+
+def lag_limit_ms(client: Client, leader: int) -> int:
+    """How long a follower may lag before this leader drops it from the ISR."""
+    return int(broker_setting(client, leader, "replica.lag.time.max.ms"))

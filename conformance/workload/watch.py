@@ -67,7 +67,8 @@ class Watch:
         self._until(lambda s: s.replicas == wanted, reassigned, frozenset({ErrorCode.none}))
         elected = ask_to_elect(self.partition)
         agreed = self._until(lambda s: s.leader == to, elected, ELECTED)
-        self.partition.topic.refresh()
+        topic = self.partition.topic
+        topic.view = topic.client.view(topic.name)
         return agreed[0]
 
     def append(self) -> None:

@@ -37,7 +37,7 @@ def heartbeat(broker: BrokerState) -> None:
 
 def check_isr(broker: BrokerState) -> None:
     """Asks that followers which lag leave the ISR."""
-    lag_ms = broker.configs.number("replica.lag.time.max.ms")
+    lag_ms = broker.config.replica_lag_ms
     for replica in broker.replicas.values():
         if replica.leadership:
             wanted = replica.leadership.isr_that_keeps_up(
@@ -78,10 +78,9 @@ def check_retention(broker: BrokerState) -> None:
 
 def _wake_for_isr_check(broker: BrokerState) -> None:
     # Kafka checks twice per lag time, so a follower leaves after 1 to 1.5 times it.
-    period_ms = max(1, broker.configs.number("replica.lag.time.max.ms") // 2)
+    period_ms = max(1, broker.config.replica_lag_ms // 2)
     broker.wake(broker.now_ms + period_ms, IsrCheckDue())
 
 
 def _wake_for_retention_check(broker: BrokerState) -> None:
-    period_ms = broker.configs.number("log.retention.check.interval.ms")
-    broker.wake(broker.now_ms + period_ms, RetentionCheckDue())
+    broker.wake(broker.now_ms + broker.config.retention_check_ms, RetentionCheckDue())

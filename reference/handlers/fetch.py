@@ -61,7 +61,7 @@ def _partitions(broker: BrokerState, waiting: WaitingFetch) -> list[PartitionId]
 def complete(broker: BrokerState, waiting: WaitingFetch, *, expired: bool) -> bool:
     """Answers if there is enough to say, or time is over. Returns whether it has answered."""
     request = waiting.request
-    max_bytes = min(request.max_bytes, broker.configs.number("fetch.max.bytes"))
+    max_bytes = min(request.max_bytes, broker.config.fetch_max_bytes)
     readings = _read(broker, waiting, max_bytes)
     size = sum(reading.found.size_bytes for reading in readings)
     must_answer = any(reading.error or reading.diverging for reading in readings)

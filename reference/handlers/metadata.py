@@ -86,7 +86,7 @@ def _partition(broker: BrokerState, state: PartitionState) -> PartitionDescripti
 def _create_missing(
     broker: BrokerState, request: Metadata, topics: tuple[TopicDescription, ...]
 ) -> None:
-    enabled = broker.configs.is_on("auto.create.topics.enable")
+    enabled = broker.config.auto_create_topics
     allowed = request.allow_auto_topic_creation
     if not broker.rules.may_create_automatically(enabled, allowed):
         return

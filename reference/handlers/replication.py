@@ -12,8 +12,7 @@ def fetch_from_leader(broker: BrokerState, partition: PartitionId) -> None:
     if replica is None or replica.leadership is not None or replica.state.leader == NO_LEADER:
         return
     broker.send(replica.state.leader, replica.next_fetch())
-    wait_ms = broker.configs.number("replica.fetch.wait.max.ms")
-    broker.wake(broker.now_ms + wait_ms, FetchDue(partition))
+    broker.wake(broker.now_ms + broker.config.replica_fetch_wait_ms, FetchDue(partition))
 
 
 def on_fetch(broker: BrokerState, follower: int, fetch: ReplicaFetch) -> None:

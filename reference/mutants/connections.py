@@ -1,6 +1,6 @@
 """Wrong rules of connections and frames."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from reference.mutants.mutant import Mutant
 from reference.rules import Rules
@@ -16,14 +16,9 @@ class ConnectionCrosstalk(Rules):
         return False
 
 
-class GarbageTrusted(Rules):
-    def accepts_frame(self, size_bytes: int) -> bool:
-        return True
-
-
-class MalformedIgnored(Rules):
-    def refuses_malformed(self) -> bool:
-        return False
+class GarbageClosesAll(Rules):
+    def closed_by_garbage(self, sender: int, connections: Sequence[int]) -> Sequence[int]:
+        return connections
 
 
 class AcksZeroAnswered(Rules):
@@ -50,15 +45,8 @@ MUTANTS = (
         name="crash-on-garbage",
         id="M-133",
         clauses=("ERR-03",),
-        rules=GarbageTrusted,
-        wrong="A frame's announced length is trusted, however large, and waited for.",
-    ),
-    Mutant(
-        name="malformed-ignored",
-        id="H-01",
-        clauses=("ERR-03",),
-        rules=MalformedIgnored,
-        wrong="A malformed request is passed over in silence and its connection stays open.",
+        rules=GarbageClosesAll,
+        wrong="A malformed request takes the broker down: all its connections are lost.",
     ),
     Mutant(
         name="acks-zero-answered",

@@ -21,7 +21,6 @@ from reference.messages import (
     Event,
     FromClient,
     FromPeer,
-    Reply,
     Send,
     Wake,
 )
@@ -75,6 +74,9 @@ class _Connection:
     """The core's ticket -> the session's, for requests inside the broker."""
     is_closing: bool = False
     """The broker has closed it; the client has yet to notice."""
+    is_pumped: bool = False
+    """Its requests are being handed to the broker, one after another and never one inside another,
+    however many of them are answered at once."""
 
 
 class Cluster:
@@ -271,31 +273,34 @@ class Cluster:
                 connection.session.receive(frame)
         except CloseConnection:
             self._pump(number)
-            self._hang_up(number)
+            self._refuse(number)
         else:
             self._pump(number)
 
     def _pump(self, number: int) -> None:
         """Puts everything that a session lets through to its broker."""
-        while connection := self._connections.get(number):
-            if connection.is_closing:
-                return
+        connection = self._connections.get(number)
+        if connection is None or connection.is_pumped:
+            return
+        connection.is_pumped = True
+        while not connection.is_closing and number in self._connections:
             if connection.broker not in self.members:
                 self._hang_up(number)
-                return
+                break
             try:
                 todo = connection.session.next_request()
             except CloseConnection:
-                self._hang_up(number)
-                return
+                self._refuse(number)
+                break
             if todo is None:
-                return
+                break
             if isinstance(todo, Asked):
                 ticket = self._ticket(number)
                 connection.tickets[ticket] = todo.ticket
                 self._give(connection.broker, FromClient(ticket, todo.request))
             else:
                 self._send_frame(number, todo)
+        connection.is_pumped = False
 
     def _send_frame(self, number: int, frame: bytes) -> None:
         at_ms = self.network.arrival_ms(("down", number), self.now_ms)
@@ -308,6 +313,13 @@ class Cluster:
         if frame is None:
             self.disconnect(number)
         connection.deliver(frame)
+
+    def _refuse(self, number: int) -> None:
+        """What a connection has sent is malformed."""
+        broker = self._connections[number].broker
+        others = [each for each, opened in self._connections.items() if opened.broker == broker]
+        for connection in self.rules.closed_by_garbage(number, others):
+            self._hang_up(connection)
 
     def _hang_up(self, number: int) -> None:
         """The broker closes a connection; what it has sent arrives before."""
@@ -360,15 +372,14 @@ class Cluster:
 
     def _perform(self, number: int, effects: list[Effect]) -> None:
         for effect in tuple(effects):
-            match effect:
-                case Send(to, message):
-                    self._send(number, to, message)
-                case Wake(at_ms, timer):
-                    self.queue.set_timer(at_ms - self._wall_clock_ms, number, timer)
-                case Cancel(timer):
-                    self.queue.cancel_timer(number, timer)
-                case Reply(ticket, response):
-                    self._reply(ticket, response)
+            if isinstance(effect, Send):
+                self._send(number, effect.to, effect.message)
+            elif isinstance(effect, Wake):
+                self.queue.set_timer(effect.at_ms - self._wall_clock_ms, number, effect.timer)
+            elif isinstance(effect, Cancel):
+                self.queue.cancel_timer(number, effect.timer)
+            else:
+                self._reply(effect.ticket, effect.response)
 
     def _send(self, sender: int, to: int, message: object) -> None:
         if self.network.passes(sender, to) and not self.network.loses():

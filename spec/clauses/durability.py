@@ -84,6 +84,15 @@ CLAUSES: tuple[Clause, ...] = (
             "identical. Flip bytes on the disk of a stopped broker."
         ),
         model="an abstract flag valid(batch)",
+        varies=(
+            "Where the damage is in the attributes, they MAY be refused for what they ask for "
+            "before the checksum is looked at."
+        ),
+        calibrated=(
+            "4.4.0 and 3.9.1 answer a flipped transactional bit with "
+            "TRANSACTIONAL_ID_AUTHORIZATION_FAILED (53); every other flip behind the checksum, and "
+            "in it, gets code 2."
+        ),
     ),
     Clause(
         id="DUR-04",

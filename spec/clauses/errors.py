@@ -36,7 +36,12 @@ CLAUSES: tuple[Clause, ...] = (
         model="",
         varies=(
             "Produce v0 to v2 MAY be advertised and refused, as by Apache Kafka 4.x for the sake "
-            "of old clients (KAFKA-18659)."
+            "of old clients (KAFKA-18659). Requests of an optional kind of group that is switched "
+            "off MAY be advertised and refused with UNSUPPORTED_VERSION (35)."
+        ),
+        calibrated=(
+            "3.9.1 with ZooKeeper advertises ConsumerGroupHeartbeat and answers 35: the optional "
+            "kinds of groups were added to what may vary."
         ),
     ),
     Clause(
@@ -114,11 +119,15 @@ CLAUSES: tuple[Clause, ...] = (
         varies=(
             "Versions MAY differ in INVALID_RECORD (87) versus CORRUPT_MESSAGE (2), and in whether "
             "a base_offset other than 0 is refused. An old magic MAY be refused with "
-            "UNSUPPORTED_FOR_MESSAGE_FORMAT (43)."
+            "UNSUPPORTED_FOR_MESSAGE_FORMAT (43). A payload that is not of the codec that the "
+            "batch names MAY be refused with any error. Records whose offset deltas do not count "
+            "from 0 MAY be renumbered instead of refused."
         ),
         calibrated=(
-            "From the source of 4.0, not from a run: Produce v3+ refuses an old magic with code "
-            "87; 43 is for idempotent and transactional records on topics of an old format."
+            "3.9.1 and 4.4.0 answer 87 to an old magic and 2 to an unknown one, and "
+            "UNKNOWN_SERVER_ERROR (-1) to a payload that they cannot decompress. They mean to "
+            "renumber compressed records (LogValidator), which was added to what may vary; "
+            "uncompressed ones they do not look at."
         ),
     ),
     Clause(

@@ -140,7 +140,10 @@ CLAUSES: tuple[Clause, ...] = (
         model="the session is a view of the result of a full fetch",
         varies=(
             "A full Fetch with session id 0 and epoch 0 MAY create a session; a broker MAY answer "
-            "session id 0 always."
+            "session id 0 always, and MAY end a session that holds no partition any more."
+        ),
+        calibrated=(
+            "3.9.1 and 4.4.0 end a session with its last partition: added to what may vary."
         ),
     ),
     Clause(

@@ -209,6 +209,14 @@ CLAUSES: tuple[Clause, ...] = (
             "the leader and to a follower; also inside an established fetch session."
         ),
         model="the guard on rep[b].lepoch",
+        varies=(
+            "From v11 on a follower MAY serve a consumer's Fetch in place of the leader (KIP-392); "
+            "a broker that follows MAY answer a wrong epoch with 74 or 75 rather than with 6."
+        ),
+        calibrated=(
+            "Against 3.9 and 4.4: of Fetch from v11 on only a broker without a replica must answer "
+            "6, and followers judge the epoch first; so `varies` was added."
+        ),
     ),
     Clause(
         id="LEAD-08",

@@ -158,8 +158,10 @@ CLAUSES: tuple[Clause, ...] = (
             "answered with and MAY get OFFSET_OUT_OF_RANGE (1)."
         ),
         calibrated=(
-            "From the source of 4.0, not from a run: Partition.readRecords refuses an unknown "
-            "newer last_fetched_epoch with code 1 and does not report a divergence."
+            "4.4.0 and 3.9.1 with ZooKeeper refuse an unknown newer last_fetched_epoch with code 1 "
+            "and do not report a divergence (Partition.readRecords). A leader may or may not know "
+            "an epoch in which nothing was written; either way the end offset is the same, and "
+            "Fetch gives the pair that OffsetForLeaderEpoch gives."
         ),
     ),
     Clause(
@@ -221,6 +223,11 @@ CLAUSES: tuple[Clause, ...] = (
         ),
         model="rep.start; start <= hw",
         varies="How much retention deletes at once (whole segments), and when, MAY differ.",
+        calibrated=(
+            "3.9.1 with ZooKeeper answers DeleteRecords with REQUEST_TIMED_OUT (7) under a new "
+            "leader of an idle partition, until something is appended. No word changed: the clause "
+            "sets no time."
+        ),
     ),
     Clause(
         id="LOG-08",

@@ -36,6 +36,14 @@ CLAUSES: tuple[Clause, ...] = (
             "ListOffsets in both isolation levels, while transactions are open in parallel."
         ),
         model="derived lso(rep); the chain of inequalities",
+        varies=(
+            "The marks in one Fetch response MAY belong to moments shortly after one another, so "
+            "that only a later response has to show a mark that is as high."
+        ),
+        calibrated=(
+            "From the source of 4.0, not from a run: Partition.readRecords takes the high "
+            "watermark before the last stable offset; an append may be committed in between."
+        ),
     ),
     Clause(
         id="OFF-02",
@@ -69,8 +77,10 @@ CLAUSES: tuple[Clause, ...] = (
             "tiered storage, MAY differ."
         ),
         calibrated=(
-            "From the source of 4.0, not from a run: with -1 no record is found, and the leader "
-            "epoch that comes along is the leader's current one."
+            "4.4.0 and 3.9.1: with -1 no record is found, and the leader epoch that comes along is "
+            "the leader's current one. Both break the sentence after DeleteRecords: -3 may name a "
+            "deleted record, and a time is not sought beyond a segment whose latest record was "
+            "deleted. No word changed: a client is sent to the wrong offset."
         ),
     ),
     Clause(

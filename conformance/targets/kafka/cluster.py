@@ -74,6 +74,11 @@ class KafkaCluster:
             "overrides": dict(self._layout.overrides),
         }
 
+    def death(self) -> str:
+        """Which process has ended by itself, and how; empty while all run."""
+        ended = [process for process in self._processes if not process.is_alive]
+        return ", ".join(f"{p.name} ended with exit status {p.exit_status}" for p in ended)
+
     def close(self) -> None:
         """Kills every process and removes all data. Idempotent.
 
