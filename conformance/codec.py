@@ -96,7 +96,8 @@ def _field(cls: type, field: Any, values: Mapping[str, object]) -> object:
         element = _element(_hints(cls)[field.name])
         return tuple(_build(element, v) if isinstance(v, dict) else v for v in value)
     if isinstance(value, dict):
-        return _build(_hints(cls)[field.name], value)
+        hint = _hints(cls)[field.name]
+        return _build(next((kind for kind in get_args(hint) if is_dataclass(kind)), hint), value)
     return value
 
 

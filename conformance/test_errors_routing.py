@@ -198,14 +198,13 @@ def test_a_produce_without_records_is_answered(bench: Bench) -> None:
 @pytest.mark.parametrize("timeout_ms", [0, 1, 1_000])
 def test_an_administrative_request_ends_by_its_timeout(bench: Bench, timeout_ms: int) -> None:
     """Whatever their outcome is, requests to the controller are answered in time."""
-    with bench.topic() as topic:
-        client, name = topic.client, bench.name("-timed")
-        connection = client.controller()
+    with bench.client() as client:
+        connection, name = client.controller(), bench.name("-timed")
         new = {"name": name, "num_partitions": 1, "replication_factor": 1}
         wanted: dict[str, dict[str, Any]] = {
             "create_topics": {"topics": [new]},
-            "create_partitions": {"topics": [{"name": topic.name, "count": 2}]},
-            "elect_leaders": {"topic_partitions": [{"topic": topic.name, "partitions": (0,)}]},
+            "create_partitions": {"topics": [{"name": name, "count": 2}]},
+            "elect_leaders": {"topic_partitions": [{"topic": name, "partitions": (0,)}]},
             "alter_partition_reassignments": {},
             "delete_topics": {"topic_names": (name,), "topics": [{"name": name}]},
         }

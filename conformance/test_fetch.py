@@ -155,7 +155,7 @@ def test_every_partition_gets_its_turn(bench: Bench) -> None:
     """A consumer that asks for what it has not read yet first reaches every partition's end."""
     with bench.topic(partitions=4) as topic:
         leader = one_leader(topic)
-        mine = [topic[n] for n in range(4) if topic[n].view.leader == leader]
+        mine = [topic[n] for n in range(len(topic)) if topic[n].view.leader == leader]
         for partition in mine:
             for _ in range(3 if partition is mine[0] else 1):
                 partition.append(b"x" * 20_000)
@@ -300,7 +300,10 @@ def test_a_partition_with_an_error_ends_the_wait_of_the_others(bench: Bench) -> 
     """One partition that cannot be read is enough to answer a fetch about several."""
     with bench.topic(partitions=6) as topic:
         leader = one_leader(topic)
-        good, bad, *_ = [n for n in range(6) if topic[n].view.leader == leader]
+        mine = [n for n in range(len(topic)) if topic[n].view.leader == leader]
+        if len(mine) < 2:
+            raise Unsupported("no broker leads two partitions of a topic of six")
+        good, bad, *_ = mine
         over = topic[good].connect()
         asked = several(over, topic, {good: 0, bad: 77}, PLENTY_BYTES, LONG_MS)
         parts = {part.partition_index: part for part in asked.result(within_ms=2 * LONG_MS)}
