@@ -38,13 +38,18 @@ lock: ## resolve the dependencies anew (needs uv)
 	uv export --quiet --frozen --no-emit-project --no-header --output-file requirements.lock
 
 published: $(VENV)/ready ## run every target and rewrite reports/published (needs Java and Maven)
-	$(RUN)/pytest conformance --target=reference -n $(WORKERS)
-	-$(RUN)/pytest conformance --target=kafka:$(KAFKA_4)
-	-$(RUN)/pytest conformance --target=kafka:$(KAFKA_3)
-	-$(RUN)/pytest conformance --target=librdkafka-mock
+	-for target in reference librdkafka-mock kafka:$(KAFKA_4) kafka:$(KAFKA_3); do \
+	  $(RUN)/pytest conformance --target=$$target -n $(WORKERS) --report=build/published/$$target; \
+	done
+	-for mutant in $$($(RUN)/pytest --list-mutants | awk 'NF && !/^[0-9]/ {print $$1}'); do \
+	  $(RUN)/pytest conformance --target=reference+$$mutant -x -q --tb=no \
+	    $$($(RUN)/python -m reference.mutants $$mutant) --report=build/published/mutants/$$mutant; \
+	done
 	$(RUN)/python -m reports --out reports/published \
-	  build/conformance/reference build/conformance/kafka_$(KAFKA_4) \
-	  build/conformance/kafka_$(KAFKA_3) build/conformance/librdkafka-mock
+	  build/published/reference/evidence.ndjson build/published/kafka:$(KAFKA_4)/evidence.ndjson \
+	  build/published/kafka:$(KAFKA_3)/evidence.ndjson \
+	  build/published/librdkafka-mock/evidence.ndjson build/published/mutants/*/evidence.ndjson
+	$(RUN)/python -m reports.matrix reports/published/report.json README.md
 
 clean: ## remove what was built; .venv too
 	rm -rf build dist $(VENV)
