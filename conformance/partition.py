@@ -21,6 +21,9 @@ PRODUCE_TIMEOUT_MS = 10_000
 FETCH_WAITS_MS = 500
 FETCH_MAX_BYTES = 16 << 20
 LATEST, EARLIEST, MAX_TIMESTAMP = -1, -2, -3
+LEADS_WITHIN_MS = 10_000
+NOT_YET = frozenset({ErrorCode.not_leader_or_follower, ErrorCode.offset_not_available})
+"""What a broker answers that will lead, or whose high watermark will move, in a moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,8 +313,15 @@ class Partition:
         return connection.send(request, listed)
 
     def offset_at(self, timestamp: int) -> int:
-        """The offset for a timestamp; raises `Inconclusive` on an error."""
-        answer = self.list_offsets(timestamp).result()
+        """The offset for a timestamp; raises `Inconclusive` on an error.
+
+        Patient with a leader that has just been elected: its metadata may be ahead of its log.
+        """
+        answer = self.target.eventually(
+            lambda: self.list_offsets(timestamp).result(),
+            lambda found: found.error not in NOT_YET,
+            within_ms=LEADS_WITHIN_MS,
+        )
         if answer.error is not ErrorCode.none:
             raise Inconclusive(f"offset at {timestamp}: {answer.error.name}")
         return answer.offset

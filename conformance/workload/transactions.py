@@ -22,9 +22,11 @@ NOT_YET = frozenset(
         ErrorCode.coordinator_not_available,
         ErrorCode.coordinator_load_in_progress,
         ErrorCode.concurrent_transactions,
+        ErrorCode.not_coordinator,
     }
 )
-"""Answers after which the same request is sent again."""
+"""Answers after which the same request is sent again: the broker that FindCoordinator names on a
+fresh cluster may not know of it yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
