@@ -26,11 +26,12 @@ from conformance.judge import (
 )
 from conformance.listing import clause_lines, mutant_lines
 from conformance.outcomes import MalformedAnswer, NotRun, TargetBroken, TargetDied, Unreachable
-from conformance.recorder import Recorder, commit, now, tool_version
+from conformance.recorder import Recorder
 from conformance.session import TargetSession
 from spec.clauses import CLAUSES
 from spec.evidence import Evidence
 from spec.profile import Profile
+from spec.provenance import commit, now, tool_version
 from spec.verdict import Verdict, merge
 
 BENCH, SESSION = pytest.StashKey[Bench](), pytest.StashKey[TargetSession]()

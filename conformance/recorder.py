@@ -1,10 +1,7 @@
 """Lives in the process that sees every test's report: evidence file, summary, exit status."""
 
-import time
 from collections import Counter
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from subprocess import DEVNULL, CalledProcessError, check_output
 from typing import Any
 
 import pytest
@@ -108,32 +105,3 @@ class Recorder:
         passed, total = found.pop(Verdict.PASS, 0), len(profile.clauses)
         rest = "".join(f", {found[v]} {v.value}" for v in Verdict if found[v])
         return f"{passed} of {total} clauses of {profile.name} pass{rest}"
-
-
-# ---- facts of the run ---------------------------------------------------------------------------
-
-
-def tool_version() -> str:
-    try:
-        return version("highwater")
-    except PackageNotFoundError:  # a checkout that was never installed
-        return "checkout"
-
-
-def commit() -> str:
-    """The commit of the checkout, with `+` where it has changes; empty outside one."""
-    here = Path(__file__).parent
-    try:
-        found = check_output(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
-            cwd=here,
-            text=True,
-            stderr=DEVNULL,
-        )
-    except (OSError, CalledProcessError):
-        return ""
-    return found.strip()
-
-
-def now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from reports.formal import document as formal_document
 from reports.model import Report, Run, Target
 from reports.wire import bounded, cut
 from spec.evidence import Counterexample
@@ -14,12 +15,14 @@ TEXT_CHARACTERS = 20_000
 def document(report: Report) -> dict[str, Any]:
     """The target's object, or a list of them under `targets` where the evidence has several."""
     targets = [_target(target, report) for target in report.everything]
+    formal = [formal_document(record) for record in report.formal.records()]
     if len(targets) == 1:
-        return {"schema_version": SCHEMA_VERSION, **targets[0]}
+        return {"schema_version": SCHEMA_VERSION, **targets[0], "formal": formal}
     return {
         "schema_version": SCHEMA_VERSION,
         "profile": report.profile.name,
         "targets": targets,
+        "formal": formal,
     }
 
 

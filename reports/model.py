@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from reports.formal import Formal, split
 from spec.clause import Clause, Level
 from spec.evidence import Evidence
 from spec.verdict import Headline, Verdict, headline, merge
@@ -153,6 +154,8 @@ class Report:
     """Every mutated target."""
     cases: Mapping[str, tuple[Case, ...]]
     """By clause."""
+    formal: Formal
+    """What is proved, explored and refuted in the models."""
     outside: tuple[str, ...]
     """Clauses with evidence that the profile does not contain; they count nowhere."""
 
@@ -192,9 +195,9 @@ def assemble(
     records = list(evidence)
     _check(records, clauses)
     outside = _distinct(record.clause for record in records if record.clause not in shown)
-    inside = [record for record in records if record.clause in shown]
+    inside, formal = split(record for record in records if record.clause in shown)
     if not inside:
-        raise NotReportable(f"no evidence about any clause of the profile {profile.name}")
+        raise NotReportable(f"no run of a target tested any clause of the profile {profile.name}")
     groups: dict[tuple[str, str | None], list[Evidence]] = defaultdict(list)
     for record in inside:
         groups[_label(record), record.mutant].append(record)
@@ -212,6 +215,7 @@ def assemble(
         targets=plain or mutants,
         mutants=mutants,
         cases=_cases(targets, shown, case_ids),
+        formal=formal,
         outside=tuple(outside),
     )
 

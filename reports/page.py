@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from reports import formal
 from reports.model import Report
 from reports.view import View
 from reports.wire import bounded, cut, logs, one_line
@@ -114,6 +115,9 @@ def _environment() -> Environment:
         "Verdict": Verdict,
         "area_name": lambda area: AREA_NAMES.get(area, ""),
         "headline_verdict": HEADLINE_VERDICTS.__getitem__,
+        "model_of": formal.model_of,
+        "size_of": formal.size_of,
+        "weight_of": formal.weight_of,
     }
     return environment
 
@@ -138,8 +142,8 @@ def _normative(sentence: str) -> Markup:
 
 
 def _breakable(name: str) -> Markup:
-    """A target's name that may wrap where its parts meet."""
-    return Markup(re.sub(r"([+,:])", r"\1<wbr>", str(escape(_visible(cut(name, 80))))))
+    """A target's or a model's name that may wrap where its parts meet."""
+    return Markup(re.sub(r"([+,:/])", r"\1<wbr>", str(escape(_visible(cut(name, 80))))))
 
 
 def _cut(text: str, limit: int = TEXT_CHARACTERS) -> str:

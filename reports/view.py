@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from reports.formal import model_of, weight_of
 from reports.model import NO_CASE, UNDECIDED, Case, Report, Run, Target
 from reports.wire import cut
 from spec.clause import Clause
-from spec.verdict import Verdict
+from spec.evidence import Evidence
+from spec.verdict import Verdict, merge
 
 EXCEPTIONS = (Verdict.ERROR, Verdict.FAIL, Verdict.KNOWN, Verdict.INCONCLUSIVE, Verdict.WEAK)
 
@@ -40,6 +42,27 @@ class View:
             amount=target.premise_count(clause) or None,
             href=f"#{run.id}" if look and run else "",
             title="" if verdict is Verdict.PASS else "; ".join(target.reasons(clause)),
+        )
+
+    def proved_cell(self, clause: str) -> Cell:
+        """How many invariants that the clause stands on are proved, for any size."""
+        return self._formal_cell(clause, self.report.formal.proofs(clause), "proved")
+
+    def explored_cell(self, clause: str) -> Cell:
+        """In how many models all states within bounds were looked at."""
+        return self._formal_cell(clause, self.report.formal.explorations(clause), "explored")
+
+    def _formal_cell(self, clause: str, found: list[Evidence], word: str) -> Cell:
+        if not found:
+            return Cell(verdict=Verdict.NOT_RUN, word="none", amount=None, href="", title="")
+        verdict = merge(record.verdict for record in found)
+        titles = [f"{model_of(record)}: {record.title} ({weight_of(record)})" for record in found]
+        return Cell(
+            verdict=verdict,
+            word=word if verdict is Verdict.PASS else f"not {word}",
+            amount=len(found),
+            href="" if verdict is Verdict.PASS else f"#{clause}",
+            title="; ".join(titles),
         )
 
     def mutants_cell(self, clause: str) -> Cell:

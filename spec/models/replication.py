@@ -497,6 +497,14 @@ MODEL = Family(
             name="kip-320-first-try",
             protocol=Kip320FirstTry,
             bounds=bounds(2, 2, 2, 1),
+            refutations=(
+                Refutation(
+                    invariant="weak_isr", bounds=bounds(3, 2, 2, 2), steps=11, symmetry="Broker"
+                ),
+                Refutation(
+                    invariant="strong_isr", bounds=bounds(3, 2, 2, 2), steps=12, symmetry="Broker"
+                ),
+            ),
         ),
         Variant(
             name="kip-320-unfenced-truncation",

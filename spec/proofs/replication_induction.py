@@ -22,6 +22,17 @@ from spec.proofs.replication_history import Kip320History
 class Kip320Proof(Kip320History):
     """Replication with KIP-320 keeps every committed record on every in-sync replica."""
 
+    # What matters where a follower truncates; the rest, true as it is, only distracts a solver.
+    _TRUNCATION = "types requests activity log_is_prefix log_length members_stay "
+    hints = {
+        ("become_follower", "isr_is_long_enough"): _TRUNCATION
+        + "committer_is_active isr_is_long_enough isr_has_committed later_epochs_have_committed",
+        ("become_follower", "isr_has_committed"): _TRUNCATION
+        + "committer_is_active isr_is_long_enough isr_has_committed later_epochs_have_committed",
+        ("become_follower", "later_isrs_keep"): _TRUNCATION
+        + "committing_isr_has_heard later_epochs_keep later_isrs_keep",
+    }
+
     # ---- the inductive invariant ----------------------------------------------------------------
 
     @conjunct

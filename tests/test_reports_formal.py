@@ -1,0 +1,109 @@
+"""The report's view of the formal models: what is proved, explored and refuted."""
+
+import json
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from reports import page
+from reports.build import build
+from reports.formal import size_of, split
+from reports.model import NotReportable, assemble
+from reports.view import View
+from spec.evidence import Counterexample, Evidence
+from spec.verdict import Headline, Verdict
+from tests.sample_evidence import CLAUSES, PROFILE, record
+
+PASSING = record("LOG-06", Verdict.PASS)
+STORY = "  1. initial state\n  2. leader_write(leader=b1)\n       b1: log [0:a@1]*"
+
+
+def formal(
+    clause: str, checker: str, verdict: Verdict = Verdict.PASS, *, wrong: bool = False
+) -> Evidence:
+    bounds = {"size": "any"} if checker == "prove" else {"bounds": {"Broker": 3, "Epoch": 2}}
+    return replace(
+        record(clause, Verdict.PASS),
+        checker=checker,
+        target="model:replication/kip-320",
+        verdict=verdict,
+        case=f"{clause}/replication.kip-320.strong_isr.{checker}",
+        title="Whoever may be elected next has every record",
+        premise_count=1_234,
+        mutant="replication/kip-320" if wrong else None,
+        counterexample=Counterexample(expected="", observed=STORY) if wrong else None,
+        wire=(),
+        run={"invariant": "strong_isr"} | bounds,
+        reproduce="python -m spec prove replication",
+    )
+
+
+def test_proofs_and_explorations_fill_their_columns() -> None:
+    made = [PASSING, formal("LOG-06", "prove"), formal("LOG-06", "explore")]
+    report = assemble(made, CLAUSES, PROFILE)
+    view = View(report)
+    proved, explored = view.proved_cell("LOG-06"), view.explored_cell("LOG-06")
+    assert (proved.verdict, proved.word, proved.amount) == (Verdict.PASS, "proved", 1)
+    assert (explored.verdict, explored.word, explored.amount) == (Verdict.PASS, "explored", 1)
+    assert "1,234 states" in explored.title
+    assert view.proved_cell("LOG-07").verdict is Verdict.NOT_RUN
+
+
+def test_what_is_not_proved_never_shows_as_proved() -> None:
+    open_ = replace(formal("LOG-06", "prove", Verdict.INCONCLUSIVE), case="LOG-06/other.prove")
+    report = assemble([PASSING, formal("LOG-06", "prove"), open_], CLAUSES, PROFILE)
+    cell = View(report).proved_cell("LOG-06")
+    assert (cell.verdict, cell.word) == (Verdict.INCONCLUSIVE, "not proved")
+
+
+def test_models_are_no_targets_and_count_in_no_headline() -> None:
+    violated = formal("LOG-06", "explore", Verdict.FAIL)
+    report = assemble([PASSING, violated], CLAUSES, PROFILE)
+    assert [target.name for target in report.targets] == ["reference"]
+    assert report.headline is not Headline.VIOLATED
+    assert View(report).explored_cell("LOG-06").verdict is Verdict.FAIL
+    with pytest.raises(NotReportable, match="no run of a target"):
+        assemble([violated], CLAUSES, PROFILE)
+
+
+def test_a_later_record_replaces_an_earlier_one() -> None:
+    earlier, later = formal("LOG-06", "prove", Verdict.INCONCLUSIVE), formal("LOG-06", "prove")
+    targets, found = split([earlier, PASSING, later])
+    assert targets == [PASSING]
+    assert found.proofs("LOG-06") == [later]
+
+
+def test_a_wrong_variant_is_shown_with_its_story_and_is_no_exploration() -> None:
+    refuted = formal("LOG-06", "bounded", Verdict.FAIL, wrong=True)
+    report = assemble([PASSING, refuted], CLAUSES, PROFILE)
+    assert report.formal.explorations("LOG-06") == []
+    assert report.formal.refutations("LOG-06") == [refuted]
+    assert report.mutants == ()
+    html = page.render(report)
+    assert "leader_write(leader=b1)" in html
+    assert "What goes wrong without a rule" in html
+    assert size_of(refuted) == "Broker 3, Epoch 2"
+
+
+def test_without_models_there_are_no_columns_for_them() -> None:
+    html = page.render(assemble([PASSING], CLAUSES, PROFILE))
+    assert "explored" not in html
+    assert "Formal model" not in html
+
+
+def test_the_json_has_them_and_keeps_to_its_schema(tmp_path: Path) -> None:
+    refuted = formal("LOG-06", "explore", Verdict.FAIL, wrong=True)
+    build([PASSING, formal("LOG-06", "prove"), refuted], CLAUSES, PROFILE, tmp_path)
+    found = json.loads((tmp_path / "report.json").read_text())
+    schema = json.loads((files("reports") / "schema.json").read_text())
+    Draft202012Validator(schema).validate(found)
+    assert [(f["checker"], f["verdict"], f["wrong_variant"]) for f in found["formal"]] == [
+        ("prove", "pass", False),
+        ("explore", "fail", True),
+    ]
+    assert found["formal"][1]["counterexample"] == STORY
+    del found["formal"][0]["model"]
+    assert not Draft202012Validator(schema).is_valid(found)
