@@ -36,6 +36,18 @@ def test_a_seed_names_a_run_whatever_the_number_of_workers(tmp_path: Path) -> No
     assert not [case for case in other if other[case] == first.traces[case]]
 
 
+def test_a_seed_names_a_run_in_continuous_integration_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where CI is set, Hypothesis would draw by a digest of the test, whatever the seed."""
+    monkeypatch.delenv("CI", raising=False)
+    here = run(tmp_path / "1", "--seed=7", *QUICK).traces
+    monkeypatch.setenv("CI", "true")
+    there = run(tmp_path / "2", "--seed=7", *QUICK).traces
+    assert there == here
+    assert run(tmp_path / "3", "--seed=8", *QUICK).traces != here
+
+
 def test_the_report_in_json_keeps_its_schema(tmp_path: Path) -> None:
     found = run(tmp_path, *QUICK)
     schema = json.loads((resources.files("reports") / "schema.json").read_text(encoding="utf-8"))
