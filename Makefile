@@ -10,7 +10,7 @@ KAFKA_4 := 4.4.0
 KAFKA_3 := 3.9.1+zookeeper
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help conformance test check format lock published interop clean
+.PHONY: help conformance models test check format lock published interop clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,6 +19,11 @@ help: ## print this list
 
 conformance: $(VENV)/ready ## run the suite against TARGET (default: reference) and write its report
 	$(RUN)/pytest conformance --target=$(TARGET) -n $(WORKERS)
+
+models: $(VENV)/ready ## explore, refute and prove the formal models
+	$(RUN)/python -m spec explore --all --quiet
+	$(RUN)/python -m spec bounded --all --quiet
+	$(RUN)/python -m spec prove --all --mutants --quiet --workers $(WORKERS)
 
 test: $(VENV)/ready ## pass the tests of the project itself
 	$(RUN)/pytest tests -n $(WORKERS)
@@ -37,7 +42,7 @@ lock: ## resolve the dependencies anew (needs uv)
 	uv lock --upgrade
 	uv export --quiet --frozen --no-emit-project --no-header --output-file requirements.lock
 
-published: $(VENV)/ready ## run every target and rewrite reports/published (needs Java and Maven)
+published: models ## run every target and rewrite reports/published (needs Java and Maven)
 	-for target in reference librdkafka-mock kafka:$(KAFKA_4) kafka:$(KAFKA_3); do \
 	  $(RUN)/pytest conformance --target=$$target -n $(WORKERS) --report=build/published/$$target; \
 	done
@@ -48,7 +53,8 @@ published: $(VENV)/ready ## run every target and rewrite reports/published (need
 	$(RUN)/python -m reports --out reports/published \
 	  build/published/reference/evidence.ndjson build/published/kafka:$(KAFKA_4)/evidence.ndjson \
 	  build/published/kafka:$(KAFKA_3)/evidence.ndjson \
-	  build/published/librdkafka-mock/evidence.ndjson build/published/mutants/*/evidence.ndjson
+	  build/published/librdkafka-mock/evidence.ndjson build/published/mutants/*/evidence.ndjson \
+	  build/spec/evidence.ndjson
 	$(RUN)/python -m reports.matrix reports/published/report.json README.md
 
 clean: ## remove what was built; .venv too

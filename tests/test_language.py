@@ -42,6 +42,7 @@ from spec.language import (
     order,
     per,
     require,
+    rigid,
     show,
     smaller,
     trace,
@@ -80,7 +81,7 @@ SLIPS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "truth of a log": (lambda s, b: bool(s.log[b]), "no truth value"),
     "an offset with an epoch": (lambda s, b: s.high_watermark[b] <= s.leader_epoch[b], "sorts"),
     "a broker with a number": (lambda s, b: s.leader[b] == 0, "0 used"),
-    "a truth value with a number": (lambda s, b: s.high_watermark[b] == True, "True used"),  # noqa: E712
+    "a truth value with a number": (lambda s, b: s.high_watermark[b] == bool(1), "True used"),
     "an index of another sort": (lambda s, b: s.leader[s.leader_epoch[b]] == NONE, "sorts"),
     "too many indices": (lambda s, b: s.high_watermark[b, b], "too many indices"),
     "an order of brokers": (lambda s, b: s.leader[b] < b, "no order"),
@@ -452,6 +453,15 @@ def test_theories_bring_their_symbols_and_axioms() -> None:
     assert len(model.axioms) == len([*QUORUM.axioms(), *LOGS.axioms()])
     init = model.leaves["log"].init
     assert show(init(SimpleNamespace())) == "WholeLog.empty"
+
+
+def test_an_initial_value_brings_its_symbols_too() -> None:
+    favourite = rigid("favourite", (Broker,), Broker, table=lambda counts, broker: broker)
+
+    class Favourites(Protocol):
+        chosen = per(Broker, Optional(Broker), init=lambda broker: favourite(broker))
+
+    assert set(trace(Favourites).symbols) == {"favourite"}
 
 
 def test_two_sorts_of_one_name_are_refused() -> None:

@@ -56,6 +56,26 @@ def test_the_reference_does_not_know_the_models_it_is_checked_against() -> None:
         assert not [n for n in imported(path) if n.startswith("spec.models")], named(path)
 
 
+INSIDE_SPEC: dict[str, set[str]] = {
+    "language": set(),
+    "models": {"language"},
+    "checkers": {"language", "proofs.proof"},
+    "proofs": {"language", "models"},
+}
+"""What the formal rooms may know of each other: a text knows no checker, a checker no text."""
+
+
+@pytest.mark.parametrize("room", INSIDE_SPEC)
+def test_a_specification_knows_no_checker_and_a_checker_no_specification(room: str) -> None:
+    for path in sources(f"spec/{room}"):
+        for name in imported(path):
+            other = name.removeprefix("spec.")
+            if name == other or other.split(".")[0] == room:
+                continue
+            allowed = any(other == a or other.startswith(f"{a}.") for a in INSIDE_SPEC[room])
+            assert allowed, f"{named(path)} imports {name}"
+
+
 def test_the_core_of_the_reference_knows_no_io() -> None:
     core = [p for p in sources("reference") if not named(p).startswith(SHELLS)]
     assert len(core) > 5

@@ -302,12 +302,19 @@ def _vocabulary(
     for leaf in leaves.values():
         for sort in (*leaf.dims, leaf.scalar.sort):
             add(sort)
-    for expr in _expressions(actions, properties, cuts):
+    for expr in (*_initial_values(leaves), *_expressions(actions, properties, cuts)):
         for part in parts(expr):
             add(part.sort)
             if part.op == "apply":
                 symbols[part.args[0].name] = part.args[0]
     return sorts, symbols
+
+
+def _initial_values(leaves: Mapping[str, Leaf]) -> Iterator[Expr]:
+    for leaf in leaves.values():
+        if callable(leaf.init):
+            indices = [fresh("index", sort) for sort in leaf.dims]
+            yield lift(leaf.init(*indices), leaf.scalar.sort)
 
 
 def _expressions(

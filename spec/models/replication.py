@@ -145,17 +145,20 @@ class Replication(Protocol):
             isr=ite_set(all_of(leads, last), self.quorum.isr, self.quorum.isr.minus(broker)),
         )
 
+    def obey_request(self, new, broker, leader, epoch):
+        require(self.is_sent(epoch), self.request[epoch].leader == leader)
+        # A late request would bring back an old ISR, so that a high watermark passes members that
+        # have joined since; or a deposed leader, to whose log a follower would truncate its own.
+        require(epoch > self.leader_epoch[broker])
+        new.leader_epoch[broker] = epoch
+        new.leader[broker] = leader
+        new.isr[broker] = self.request[epoch].isr
+
     # ---- a leader -------------------------------------------------------------------------------
 
     @action
     def become_leader(self, new, leader: Broker, epoch: Epoch):
-        require(self.is_sent(epoch), self.request[epoch].leader == leader)
-        # A late request would bring back an old ISR, and the high watermark would pass members
-        # that have joined since.
-        require(epoch > self.leader_epoch[leader])
-        new.leader_epoch[leader] = epoch
-        new.leader[leader] = leader
-        new.isr[leader] = self.request[epoch].isr
+        self.obey_request(new, leader, leader, epoch)
 
     @action
     def leader_write(self, new, leader: Broker):
@@ -206,16 +209,11 @@ class Replication(Protocol):
     @action
     def become_follower(self, new, follower: Broker, leader: Broker, epoch: Epoch):
         require(leader != follower)
-        require(self.is_sent(epoch), self.request[epoch].leader == leader)
-        # A late request would make it follow a deposed leader, and truncate to its log.
-        require(epoch > self.leader_epoch[follower])
+        self.obey_request(new, follower, leader, epoch)
         end = self.truncation_offset(follower, leader)
         require(end <= self.log[follower].end_offset)
         new.log[follower].truncate_to(end)
         new.high_watermark[follower] = smaller(end, self.high_watermark[follower])
-        new.leader_epoch[follower] = epoch
-        new.leader[follower] = leader
-        new.isr[follower] = self.request[epoch].isr
 
     @action
     def follower_fetch(self, new, follower: Broker, leader: Broker):
@@ -315,19 +313,12 @@ class Kip101(Replication):
         mine, theirs = self.log[follower], self.log[leader]
         last_epoch = mine[mine.end_offset - 1].epoch
         newer = first_where(theirs.end_offset, lambda offset: theirs[offset].epoch > last_epoch)
-        return ite(
-            mine.is_empty(),
-            0,
-            ite(
-                theirs.is_empty(),
-                self.high_watermark[follower],
-                ite(
-                    theirs[theirs.end_offset - 1].epoch == last_epoch,
-                    theirs.end_offset,
-                    ite(newer < theirs.end_offset, newer, self.high_watermark[follower]),
-                ),
-            ),
-        )
+        # Nobody told before KIP-279 what to do where the leader knows no newer epoch.
+        otherwise = self.high_watermark[follower]
+        is_last = theirs[theirs.end_offset - 1].epoch == last_epoch
+        found = ite(newer < theirs.end_offset, newer, otherwise)
+        answer = ite(is_last, theirs.end_offset, found)
+        return ite(mine.is_empty(), 0, ite(theirs.is_empty(), otherwise, answer))
 
 
 class Kip279(Replication):
@@ -419,11 +410,7 @@ class Kip320FirstTry(Kip279):
 
     def become_follower(self, new, follower, leader, epoch):
         require(leader != follower)
-        require(self.is_sent(epoch), self.request[epoch].leader == leader)
-        require(epoch > self.leader_epoch[follower])
-        new.leader_epoch[follower] = epoch
-        new.leader[follower] = leader
-        new.isr[follower] = self.request[epoch].isr
+        self.obey_request(new, follower, leader, epoch)
 
     def follower_fetch(self, new, follower, leader):
         super().follower_fetch(new, follower, leader)
@@ -458,15 +445,14 @@ def bounds(replicas, log_size, records, epochs):
     return {"Broker": replicas, "Offset": log_size, "RecordId": records, "Epoch": epochs + 1}
 
 
+def caught(invariant, steps, instance, symmetry=""):
+    return Refutation(invariant=invariant, bounds=instance, steps=steps, symmetry=symmetry)
+
+
 MODEL = Family(
     name="replication",
     summary="Leader, followers, ISR and high watermark of one partition",
-    bounds={
-        "replicas": "Broker",
-        "log_size": "Offset",
-        "records": "RecordId",
-        "epochs": "Epoch+1",
-    },
+    bounds={"replicas": "Broker", "log_size": "Offset", "records": "RecordId", "epochs": "Epoch+1"},
     variants=(
         Variant(name="kip-320", protocol=Kip320, bounds=bounds(3, 2, 2, 2)),
         Variant(
@@ -474,8 +460,8 @@ MODEL = Family(
             protocol=TruncateToHighWatermark,
             bounds=bounds(2, 2, 2, 1),
             refutations=(
-                Refutation(invariant="weak_isr", bounds=bounds(2, 2, 2, 1), steps=8),
-                Refutation(invariant="strong_isr", bounds=bounds(3, 2, 2, 1), steps=8),
+                caught("weak_isr", 8, bounds(2, 2, 2, 1)),
+                caught("strong_isr", 8, bounds(3, 2, 2, 1)),
             ),
         ),
         Variant(
@@ -483,34 +469,30 @@ MODEL = Family(
             protocol=Kip101,
             bounds=bounds(2, 2, 2, 2),
             refutations=(
-                Refutation(invariant="weak_isr", bounds=bounds(2, 2, 2, 2), steps=11),
-                Refutation(invariant="strong_isr", bounds=bounds(2, 2, 2, 2), steps=11),
+                caught("weak_isr", 11, bounds(2, 2, 2, 2)),
+                caught("strong_isr", 11, bounds(2, 2, 2, 2)),
             ),
         ),
         Variant(
             name="kip-279",
             protocol=Kip279,
             bounds=bounds(3, 2, 2, 1),
-            refutations=(Refutation(invariant="strong_isr", bounds=bounds(3, 2, 2, 1), steps=11),),
+            refutations=(caught("strong_isr", 11, bounds(3, 2, 2, 1)),),
         ),
         Variant(
             name="kip-320-first-try",
             protocol=Kip320FirstTry,
             bounds=bounds(2, 2, 2, 1),
             refutations=(
-                Refutation(
-                    invariant="weak_isr", bounds=bounds(3, 2, 2, 2), steps=11, symmetry="Broker"
-                ),
-                Refutation(
-                    invariant="strong_isr", bounds=bounds(3, 2, 2, 2), steps=12, symmetry="Broker"
-                ),
+                caught("weak_isr", 11, bounds(3, 2, 2, 2), "Broker"),
+                caught("strong_isr", 12, bounds(3, 2, 2, 2), "Broker"),
             ),
         ),
         Variant(
             name="kip-320-unfenced-truncation",
             protocol=EpochFencing,
             bounds=bounds(3, 2, 2, 1),
-            refutations=(Refutation(invariant="strong_isr", bounds=bounds(3, 2, 2, 2), steps=13),),
+            refutations=(caught("strong_isr", 13, bounds(3, 2, 2, 2)),),
         ),
     ),
 )

@@ -73,6 +73,7 @@ class Kip320History(Kip320):
 
     @invariant("LEAD-01")
     def one_leader_per_epoch(self):
+        """No two brokers lead in the same epoch."""
         return for_all(
             Broker,
             Broker,
@@ -88,6 +89,7 @@ class Kip320History(Kip320):
 
     @invariant("OFF-01")
     def high_watermark_within_log(self):
+        """A broker's high watermark does not pass the end of its log."""
         return for_all(
             Broker, lambda broker: self.high_watermark[broker] <= self.log[broker].end_offset
         )
