@@ -22,7 +22,6 @@ conformance: $(VENV)/ready ## run the suite against TARGET (default: reference) 
 
 models: $(VENV)/ready ## explore, refute and prove the formal models
 	$(RUN)/python -m spec explore --all --quiet
-	$(RUN)/python -m spec bounded --all --quiet
 	$(RUN)/python -m spec prove --all --mutants --quiet --workers $(WORKERS)
 
 test: $(VENV)/ready ## pass the tests of the project itself

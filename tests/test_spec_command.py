@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from spec.command.explain import layers_of
 from spec.command.main import main
 from spec.command.outcome import Exit
 from spec.evidence import read
@@ -136,6 +137,23 @@ def test_prove_says_what_is_proved(tmp_path: Path, capsys: pytest.CaptureFixture
     assert {record.checker for record in records} == {"prove"}
     assert {record.verdict for record in records} == {Verdict.PASS}
     assert all(record.run["mutants"] for record in records)
+
+
+def test_explain_orders_the_argument(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "groups-classic", "--json"]) == Exit.AS_CLAIMED
+    layers = json.loads(capsys.readouterr().out)["layers"]
+    known: set[str] = set()
+    for layer in layers:
+        assert set(layer["rest_on"]) <= known, "each fact comes after those that it rests on"
+        known |= set(layer["together"])
+    assert "one_owner_per_generation" in known
+    assert any(layer["rest_on"] for layer in layers)
+
+
+def test_facts_that_rest_on_each_other_are_proved_together() -> None:
+    layers = layers_of({"safe": {"a"}, "a": {"a", "b"}, "b": {"a", "c"}, "c": {"c"}})
+    assert [layer["together"] for layer in layers] == [["c"], ["a", "b"], ["safe"]]
+    assert [layer["rest_on"] for layer in layers] == [[], ["c"], ["a"]]
 
 
 def test_list_has_every_model(capsys: pytest.CaptureFixture[str]) -> None:

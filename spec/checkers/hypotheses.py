@@ -121,7 +121,7 @@ def learn(lesson: Lesson) -> tuple[str, ...] | None:
         return own
     costs: list[tuple[int, tuple[str, ...]]] = []
     for begin in lesson.sets:
-        least = _least(question, begin, lesson.steps)
+        least = least_of(question, begin, lesson.steps)
         costs.append((_cost(question, least), least))
         if costs[-1][0] < REMEMBERED_STEPS // 10:
             break
@@ -129,7 +129,7 @@ def learn(lesson: Lesson) -> tuple[str, ...] | None:
     return names if cost < REMEMBERED_STEPS else None
 
 
-def _least(question: Question, names: tuple[str, ...], steps: int) -> tuple[str, ...]:
+def least_of(question: Question, names: tuple[str, ...], steps: int) -> tuple[str, ...]:
     """A set from which nothing can be left out without harm, within a set that is known to work."""
     answer = ask(question.query(names, seed=SEEDS[0], steps=steps))
     if answer.verdict != "unsat":

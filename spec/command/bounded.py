@@ -42,6 +42,8 @@ def run(options: Namespace) -> Exit:
                 _tell(task, name, found, path, whole=not options.all)
     if options.json:
         findings.print_json({"searches": documents})
+    elif not documents:
+        print("Every wrong variant shows itself faster by explore --all: nothing is left to do.")
     return worst(codes)
 
 

@@ -1,20 +1,20 @@
 """`explain`: the argument of a proof, in an order in which it can be followed.
 
-Every obligation was proved from some conjuncts. Conjuncts that rest on each other are proved by one
+Every obligation follows from a few conjuncts. Conjuncts that rest on each other are proved by one
 induction, together; what follows from them comes later. That order is a graph's: its strongly
-connected components, sorted. An obligation that no hypotheses are remembered for counts for
-nothing here; the proof itself is made by `prove`.
+connected components, sorted.
 """
 
 from argparse import Namespace
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import networkx
 
-from spec.checkers import hypotheses
+from spec.checkers.reasons import Reason, reasons
 from spec.command import arguments, findings
-from spec.command.outcome import Exit, UsageError
+from spec.command.outcome import Exit
 from spec.language import Model, trace
 from spec.proofs.proof import Proof
 
@@ -23,10 +23,7 @@ def run(options: Namespace) -> Exit:
     documents = []
     for proof in arguments.proofs(options.model, options.all):
         model = trace(proof.proof)
-        remembered = hypotheses.load(proof.name)
-        if not remembered:
-            raise UsageError(f"no hypotheses of {proof.name} are remembered: prove it with --learn")
-        layers = layers_of(dependencies(remembered))
+        layers = layers_of(dependencies(reasons(proof)))
         documents.append({"proof": proof.name, "layers": layers})
         if not options.json:
             _tell(proof, model, layers)
@@ -35,12 +32,12 @@ def run(options: Namespace) -> Exit:
     return Exit.AS_CLAIMED
 
 
-def dependencies(remembered: hypotheses.Remembered) -> dict[str, set[str]]:
+def dependencies(found: Iterable[Reason]) -> dict[str, set[str]]:
     """What each conjunct, cut or invariant was proved from, over all obligations."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for obligation, names in remembered.items():
-        found[obligation.property].update(names)
-    return found
+    rests_on: dict[str, set[str]] = defaultdict(set)
+    for reason in found:
+        rests_on[reason.obligation.property].update(reason.hypotheses)
+    return rests_on
 
 
 def layers_of(rests_on: dict[str, set[str]]) -> list[dict[str, Any]]:
