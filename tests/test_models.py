@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from spec.checkers import prove
 from spec.checkers.bounded import Counterexample, search
 from spec.checkers.bounds import Bounds
 from spec.checkers.explore import Exploration, explore
@@ -173,6 +174,16 @@ def test_a_proof_is_about_a_variant_that_claims_its_invariants(proof: Proof) -> 
         wrong = trace(mutant)
         assert not only_extends(wrong, trace(proof.protocol)), f"{mutant.__name__} changes nothing"
         assert mutant.__doc__
+
+
+@pytest.mark.parametrize("proof", PROOFS.values(), ids=lambda proof: proof.name)
+def test_a_proof_goes_through(proof: Proof) -> None:
+    """Every obligation, for any size; `make models` also shows that its mutants break it."""
+    result = prove.run(proof, seed=1, workers=1)
+    assert result.failures == ()
+    assert result.is_complete
+    unproved = [name for name, proved in result.properties.items() if not proved]
+    assert unproved == list(proof.open)
 
 
 def test_every_family_is_proved_with_mutants_that_break_it() -> None:

@@ -181,7 +181,7 @@ def test_applying_an_older_epoch_is_refused(machine: Machine) -> None:
     )
     answer = refused(machine, state, "become_follower", 2, 0, 0)
     assert answer.rule == "(leader_epoch[follower] < epoch)"
-    assert line_of(answer) == "require(epoch > self.leader_epoch[follower])"
+    assert line_of(answer) == "require(epoch > self.leader_epoch[broker])"
 
 
 def test_an_isr_change_by_a_deposed_leader_is_refused(machine: Machine) -> None:

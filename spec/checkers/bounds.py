@@ -8,13 +8,13 @@ A specification knows no bounds; a finite instance is chosen here. What a bound 
   checkers of finite instances agree on that; a specification must make such reads irrelevant.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from spec.language.expression import Expr, all_of, any_of, const, make, not_
+from spec.language.expression import Expr, Symbol, all_of, any_of, const, make, not_
 from spec.language.model import Model
 from spec.language.protocol import Action
 from spec.language.sorts import BOOL, Scalar, Sort
-from spec.language.views import Write
+from spec.language.views import Leaf, Write
 
 COUNT_MAX = 10_000
 """Larger counts are refused: each finite checker runs through all values somewhere.
@@ -93,6 +93,26 @@ class Bounds:
         """The value if the sort has it, else the sort's last one (what a stray read gives)."""
         domain = self.domain(sort)
         return value if value in domain else int(domain[-1])
+
+    def applied(self, symbol: Symbol, arguments: Sequence[int]) -> int | bool:
+        """What the table of a function says. Raises BoundsError for what its sort does not have.
+
+        Intervals, and so the room that values are packed into, rely on it.
+        """
+        value = symbol.at(self.counts, *arguments)
+        if value not in self.domain(symbol.result):
+            shown = ", ".join(map(str, arguments))
+            raise BoundsError(f"{symbol.name}({shown}) is {value}, no {symbol.result} in {self}")
+        return bool(value) if symbol.result is BOOL else int(value)
+
+    def first_value(self, leaf: Leaf, index: Sequence[int], value: int | bool) -> int | bool:
+        """The value that a leaf starts with. Raises BoundsError if its type does not have it."""
+        low, high = self.range_of(leaf.scalar)
+        if not low <= value <= high:
+            raise BoundsError(
+                f"{leaf.name}{list(index)} starts outside its type: {value} in {self}"
+            )
+        return bool(value) if leaf.scalar.sort is BOOL else int(value)
 
     def check(self, model: Model) -> None:
         """Raises BoundsError unless the bounds name exactly what the model needs."""

@@ -279,10 +279,14 @@ class _Reader:
             self._members(leaf, at, value["#set"], where, cells)
         elif _is_tagged(value, "#map"):
             sort = self._index_sort(leaves, len(at), where)
+            seen = set[int]()
             for number, entry in enumerate(_list(value["#map"], where)):
                 place = f"{where}[{number}]"
-                index, part = _list(entry, place, 2)
-                index = int(self._value(Scalar(sort), index, place))
+                shown, part = _list(entry, place, 2)
+                index = int(self._value(Scalar(sort), shown, place))
+                if index in seen:
+                    raise ItfError(f"{place}: the map has {_short(shown)} twice")
+                seen.add(index)
                 self._read(name, leaves, (*at, index), part, place, cells)
         elif leaf is None and isinstance(value, dict) and not any(k[:1] == "#" for k in value):
             fields = _by_field(name, leaves)

@@ -6,8 +6,9 @@ Z3's own steps, each in a solver of its own, so the outcome depends on neither l
 
 An obligation is *refuted* if it is satisfiable with every hypothesis there is: the conjuncts are
 not inductive then, though the protocol may be right. It is *unknown* if no attempt succeeded, and
-*vacuous* if in the small instance no state at all meets the conjuncts and the action's guard. An
-invariant counts as proved only if it follows and **every** obligation of the argument is proved.
+*vacuous* if in the small instance no state at all meets the conjuncts and the action's guard, or an
+axiom is false there: what contradicts itself implies anything. An invariant counts as proved only
+if it follows and **every** obligation of the argument is proved.
 """
 
 import multiprocessing
@@ -36,8 +37,8 @@ from spec.checkers.induction import (
     usual_hypotheses,
 )
 from spec.language import Protocol
-from spec.language.model import Model, only_extends, trace
-from spec.language.text import show
+from spec.language.extension import action_text, changes, leaf_text, normal
+from spec.language.model import Model, trace
 from spec.proofs.proof import Proof
 
 Verdict = Literal["proved", "refuted", "unknown", "vacuous"]
@@ -136,8 +137,10 @@ def run(
     """
     begun = time.monotonic()
     model = trace(proof.proof)
-    if not only_extends(model, trace(proof.protocol)):
-        raise NotAboutTheProtocol(f"{model.name} changes {proof.protocol.__name__}")
+    changed = changes(model, trace(proof.protocol))
+    if changed:
+        what = ", ".join(changed)
+        raise NotAboutTheProtocol(f"{model.name} changes {proof.protocol.__name__}: {what}")
     bounds = Bounds(**proof.small)
     remembered = hypotheses.load(proof.name, folder)
     say = progress or (lambda _: None)
@@ -432,15 +435,10 @@ def _touched(wrong: Model, right: Model) -> set[str]:
 
 def _facts(model: Model) -> object:
     groups = (model.conjuncts, model.invariants, model.cuts)
-    initial = [(name, leaf.init) for name, leaf in model.leaves.items()]
-    return initial, [(name, show(x.expr)) for group in groups for name, x in group.items()]
+    initial = [(leaf.name, leaf_text(leaf)) for leaf in model.leaves.values()]
+    return initial, [(name, normal(x.expr).id) for group in groups for name, x in group.items()]
 
 
 def _text(model: Model, name: str) -> object:
     action = model.actions.get(name)
-    if action is None:
-        return None
-    writes = [
-        (w.leaf, [show(i) for i in w.idx], show(w.value), show(w.cond)) for w in action.writes
-    ]
-    return [show(condition) for condition, _ in action.requires], writes
+    return None if action is None else action_text(action, model.leaves)

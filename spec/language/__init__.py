@@ -22,7 +22,8 @@ from spec.language.expression import (
     not_,
     smaller,
 )
-from spec.language.model import Cut, Model, Property, only_extends, trace
+from spec.language.extension import only_extends
+from spec.language.model import Cut, Model, Property, trace
 from spec.language.protocol import (
     Action,
     Protocol,

@@ -22,7 +22,6 @@ from spec.language.sorts import (
     Struct,
     Type,
 )
-from spec.language.text import show
 from spec.language.theories import Theory
 from spec.language.views import Leaf, Pre, blank_value, scalar
 
@@ -109,6 +108,7 @@ def trace(protocol: type[Protocol]) -> Model:
                 clauses=method.mark.clauses,
                 isolated=method.mark.isolated,
             )
+    _check_hooks(methods)
     actions = {
         name: _traced(protocol, name, method, methods, pre)
         for name, method in methods.items()
@@ -140,25 +140,6 @@ def trace(protocol: type[Protocol]) -> Model:
     return model
 
 
-def only_extends(proof: Model, model: Model) -> bool:
-    """Whether the proof is about this protocol: it adds writes to history variables, no more."""
-    return _protocol_text(proof) == _protocol_text(model)
-
-
-def _protocol_text(model: Model) -> object:
-    def written(action: Action) -> list[object]:
-        return [
-            (write.leaf, [show(i) for i in write.idx], show(write.value), show(write.cond))
-            for write in action.writes
-            if not model.leaves[write.leaf].history
-        ]
-
-    return {
-        action.name: ([show(condition) for condition, _ in action.requires], written(action))
-        for action in model.actions.values()
-    }
-
-
 # ---- reading a class ----------------------------------------------------------------------------
 
 
@@ -180,20 +161,22 @@ def _members(protocol: type[Protocol]) -> tuple[dict[str, Variable], dict[str, _
                 if mark is None and name not in methods:
                     plain.add(name)
                     continue
-                methods[name] = _overriding(methods.get(name), mark, member, protocol)
+                methods[name] = _overriding(name, methods.get(name), mark, member, protocol)
     return variables, methods
 
 
-def _overriding(old: _Method | None, mark: Mark | None, member: Any, protocol: Any) -> _Method:
+def _overriding(
+    name: str, old: _Method | None, mark: Mark | None, member: Any, protocol: Any
+) -> _Method:
     """An override needs no decorator and no sorts, but the parameters must be the same."""
     signature = inspect.signature(member, eval_str=True)
-    call = getattr(protocol, member.__name__)
+    call = getattr(protocol, name)
     if old is None:
         assert mark is not None
         return _Method(mark, call, signature, member)
     if list(signature.parameters) != list(old.signature.parameters):
         where = place(member.__code__, member.__code__.co_firstlineno)
-        raise SpecError(f"{member.__name__} has other parameters than what it overrides", where)
+        raise SpecError(f"{name} has other parameters than what it overrides", where)
     return _Method(mark or old.mark, call, old.signature, member)
 
 
@@ -262,6 +245,15 @@ def _traced(
     return traced
 
 
+def _check_hooks(methods: Mapping[str, _Method]) -> None:
+    """A hook of an action that does not exist would never run, and its history never be kept."""
+    actions = {name for name, method in methods.items() if method.mark.role == "action"}
+    for name, hook in methods.items():
+        if hook.mark.role == "after" and not set(hook.mark.actions) <= actions:
+            strangers = ", ".join(sorted(set(hook.mark.actions) - actions))
+            raise SpecError(f"{name} runs after {strangers}, which is no action", hook.where)
+
+
 def _chosen(method: _Method, wanted: list[str], action: Action) -> list[Expr]:
     known = {param.args[0]: param for param in action.params}
     if not set(wanted) <= set(known):
@@ -297,7 +289,12 @@ def _vocabulary(
             if isinstance(sort, Theory):
                 for part in sort.parts:
                     add(part)
-                symbols.update((symbol.name, symbol) for symbol in sort.symbols())
+                for symbol in sort.symbols():
+                    add_symbol(symbol)
+
+    def add_symbol(symbol: Symbol) -> None:
+        if symbols.setdefault(symbol.name, symbol) is not symbol:
+            raise SpecError(f"two functions are called {symbol.name}")
 
     for leaf in leaves.values():
         for sort in (*leaf.dims, leaf.scalar.sort):
@@ -306,7 +303,7 @@ def _vocabulary(
         for part in parts(expr):
             add(part.sort)
             if part.op == "apply":
-                symbols[part.args[0].name] = part.args[0]
+                add_symbol(part.args[0])
     return sorts, symbols
 
 
@@ -333,7 +330,13 @@ def _expressions(
 
 
 def _check_names(model: Model) -> None:
-    """A misspelt hint or open invariant would silently do nothing."""
+    """A misspelt hint or open invariant would silently do nothing.
+
+    INIT and IMPLIES stand beside the actions in the obligations of a proof: an action of that name
+    would never be looked at.
+    """
+    for name in model.actions.keys() & {"INIT", "IMPLIES"}:
+        raise SpecError(f"no action can be called {name}", model.actions[name].where)
     strangers = set(model.leaves_open) - set(model.invariants)
     facts = {*model.conjuncts, *model.cuts}
     for (action, name), hint in model.hints.items():

@@ -188,6 +188,8 @@ def require(*conditions: Any) -> None:
         raise SpecError("require() outside an action")
     if not recording.may_require:
         raise SpecError("a proof cannot restrict an action")
+    if recording.post.conditions:
+        raise SpecError("require() inside when() would hold in any case; require implies(..) first")
     frame = sys._getframe(1)
     where = place(frame.f_code, frame.f_lineno)
     recording.action.requires += [(lift(condition, BOOL), where) for condition in conditions]

@@ -1,5 +1,6 @@
 """One server process of a cluster: a broker or ZooKeeper."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -69,9 +70,13 @@ class ServerProcess:
             self._process.wait(_KILL_WITHIN_S)
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay open and nothing is answered."""
+        """SIGSTOP: connections stay open and nothing is answered, from when this returns.
+
+        A signal only asks: a server's many threads go on until each of them has been stopped.
+        """
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """SIGCONT."""

@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from spec.checkers.bounded.states import StateValues, replayed, values_of
 from spec.checkers.bounds import Bounds
@@ -120,9 +121,17 @@ class Inductive:
 
     def is_possible(self, action: str) -> bool:
         """Whether some state has all conjuncts and the action's guard: if not, the action's
-        obligations say nothing."""
+        obligations say nothing. Nothing is possible where an axiom is false."""
+        if not self._axioms_hold:
+            return False
         session = self._prepared(action)
         return session.check([f"use.{name}" for name in self.model.conjuncts]) == "sat"
+
+    @cached_property
+    def _axioms_hold(self) -> bool:
+        """Whether the tables of this instance are an example of what the axioms describe."""
+        axioms = (axiom for _, axiom in self.model.axioms)
+        return all(self.world.value(axiom, self.before, {}) is True for axiom in axioms)
 
     def can_begin(self) -> bool:
         """Whether the initial state meets all conjuncts: if not, they are not what is wanted."""

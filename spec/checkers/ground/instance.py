@@ -102,9 +102,8 @@ class Ground:
             values = {var.id: x for var, x in zip(variables, cell.index, strict=True)}
             init = init(*variables)
         value = self._lowering.lowered(lift(init, cell.leaf.scalar.sort), values)
-        if isinstance(value, Node) or not cell.low <= value <= cell.high:
-            raise ValueError(f"{cell.leaf.name}{list(cell.index)} starts outside its type: {value}")
-        return value
+        assert not isinstance(value, Node), "initial values depend on no state"
+        return self.bounds.first_value(cell.leaf, cell.index, value)
 
     # ---- steps ----------------------------------------------------------------------------------
 

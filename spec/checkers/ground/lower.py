@@ -137,8 +137,7 @@ class Lowering:
 
     def _entry(self, symbol: Symbol, args: tuple[int, ...]) -> int | bool:
         inside = [self.bounds.inside(s, x) for s, x in zip(symbol.args, args, strict=True)]
-        value = symbol.at(self.bounds.counts, *inside)
-        return bool(value) if symbol.result is BOOL else int(value)
+        return self.bounds.applied(symbol, inside)
 
 
 def domains(bounds: Bounds, sorts: tuple[Sort, ...]) -> Iterator[tuple[int, ...]]:

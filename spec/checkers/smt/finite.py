@@ -156,8 +156,7 @@ class Finite(World):
 
     def _looked_up(self, symbol: Symbol, arguments: tuple[Term, ...]) -> Term:
         def entry(known: tuple[int, ...]) -> Term:
-            value = symbol.at(self.bounds.counts, *known)
-            return bool(value) if symbol.result is BOOL else int(value)
+            return self.bounds.applied(symbol, known)
 
         return self.chosen(symbol.args, symbol.result, arguments, entry)
 
@@ -245,10 +244,15 @@ class Finite(World):
         return Cells(
             self,
             {
-                (name, indices): self.initial(leaf, indices, nowhere)
+                (name, indices): self._first_value(leaf, indices, nowhere)
                 for (name, indices), leaf in self.cells.items()
             },
         )
+
+    def _first_value(self, leaf: Leaf, indices: tuple[int, ...], nowhere: "Cells") -> Term:
+        value = self.initial(leaf, indices, nowhere)
+        assert not isinstance(value, str), "initial values depend on no state"
+        return self.bounds.first_value(leaf, indices, value)
 
     def parameters(self, action: Action, tag: str = "") -> tuple[Environment, list[Term]]:
         """Constants for an action's parameters, and their ranges."""

@@ -168,14 +168,15 @@ class Unbounded(World):
             return self.text(self.value(body, state, inner), BOOL)
 
         some = f"{variable.args[0]}.{len(environment) + 1}"
+        start = max(0, variable.sort.first)
         if e.op == "lastend":
-            least = f"(>= {found} 0)"
+            least = f"(or (= {found} 0) (> {found} {start}))"
             where = f"(or (= {found} 0) (and (<= {found} {limit}) {holds(f'(- {found} 1)')}))"
-            beyond = f"(and (>= {some} {found}) (< {some} {limit}))"
+            beyond = f"(and (>= {some} {start}) (>= {some} {found}) (< {some} {limit}))"
         else:
-            least = f"(or (>= {found} 0) (= {found} {limit}))"
+            least = f"(or (>= {found} {start}) (= {found} {limit}))"
             where = f"(or (= {found} {limit}) (and (< {found} {limit}) {holds(found)}))"
-            beyond = f"(and (>= {some} 0) (< {some} {found}) (< {some} {limit}))"
+            beyond = f"(and (>= {some} {start}) (< {some} {found}) (< {some} {limit}))"
         self._definitions += [
             f"(declare-const {found} {sort})",
             f"(assert {least})",
@@ -289,7 +290,8 @@ class Unbounded(World):
 
     def _indices(self, leaf: Leaf) -> tuple[tuple[Term, ...], list[str]]:
         """Names for the indices of a leaf, and their declarations."""
-        names = tuple(f"at.{n}" for n in range(1, len(leaf.dims) + 1))
+        # No variable of a specification is called so: none can capture an index that it binds.
+        names = tuple(f"at!{n}" for n in range(1, len(leaf.dims) + 1))
         sorts = map(self.sort_text, leaf.dims)
         return names, [f"({name} {sort})" for name, sort in zip(names, sorts, strict=True)]
 

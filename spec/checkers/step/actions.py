@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from spec.checkers.bounds import bound_guards
 from spec.checkers.step.effects import closed_parts, next_state, write_effect
-from spec.checkers.step.loops import conjunction
+from spec.checkers.step.loops import all_values, conjunction
 from spec.checkers.step.refutation import refutations
 from spec.checkers.step.source import Function, Instance, all_texts
 from spec.language.expression import Expr
@@ -56,8 +56,8 @@ def step_source(instance: Instance, action: Action) -> str:
 def _in_domains(instance: Instance, action: Action) -> str:
     texts = []
     for param in action.params:
-        domain = instance.bounds.domain(param.sort)
-        texts.append(f"{int(domain[0])} <= {parameter(param)} <= {int(domain[-1])}")
+        values = all_values(instance.bounds.domain(param.sort))
+        texts.append(f"{parameter(param)} in {values}")
     return f"({all_texts(texts)})"
 
 

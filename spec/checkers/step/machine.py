@@ -169,7 +169,7 @@ class Machine:
 
             def part(index: tuple[int, ...]) -> Any:
                 if len(index) == len(domains):
-                    return first((), *index)
+                    return self.bounds.first_value(leaf, index, first((), *index))
                 return tuple(part((*index, int(value))) for value in domains[len(index)])
 
             return part(())
@@ -178,6 +178,7 @@ class Machine:
             cell = -1
         elif isinstance(cell, Expr):
             cell = self.evaluate(cell, ())
+        cell = self.bounds.first_value(leaf, (), cell)
         for domain in reversed(domains):
             cell = (cell,) * len(domain)
         return cell

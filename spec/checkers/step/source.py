@@ -58,7 +58,7 @@ class Instance:
 
     def _values(self, symbol: Symbol, arguments: tuple[int, ...]) -> Any:
         if len(arguments) == len(symbol.args):
-            return symbol.at(self.bounds.counts, *arguments)
+            return self.bounds.applied(symbol, arguments)
         domain = self.bounds.domain(symbol.args[len(arguments)])
         return tuple(self._values(symbol, (*arguments, int(value))) for value in domain)
 
