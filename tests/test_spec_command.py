@@ -53,7 +53,7 @@ def test_a_right_variant_is_as_claimed_and_leaves_evidence(
     code, out = run(tmp_path, capsys, "explore", "replication", "--bounds", SMALL)
     assert code == Exit.AS_CLAIMED
     assert "957 distinct states in 15 levels" in out
-    assert "No invariant is violated." in out
+    assert "No invariant is violated: weak_isr, strong_isr, leader_in_isr." in out
     records = {record.clause: record for record in read(tmp_path / "e.ndjson")}
     assert records["LEAD-04"].verdict is Verdict.PASS
     assert records["LEAD-04"].checker == "explore"

@@ -52,8 +52,11 @@ def parser() -> argparse.ArgumentParser:
     walk.add_argument("--seed", type=_natural, default=0)
     walk.add_argument("--walks", type=_positive, default=20, help="default: 20")
     walk.add_argument("--steps", type=_positive, default=2000, help="of each walk; default: 2000")
-    trace = _of_models(verbs, "trace", "whether the steps of a trace file are allowed")
+    trace = verbs.add_parser("trace", help="whether the steps of a trace file are allowed")
+    trace.add_argument("model", metavar="MODEL", help="a model; see list")
+    _of_variants(trace)
     trace.add_argument("--file", type=Path, required=True, help="states in ITF JSON")
+    trace.add_argument("--json", action="store_true", help="print one JSON document")
     return top
 
 
@@ -63,15 +66,13 @@ def _of_models(
     verb = verbs.add_parser(name, help=what)
     verb.add_argument("model", nargs="?", metavar="MODEL", help="a model; see list")
     verb.add_argument("--all", action="store_true", help="every model, with its usual bounds")
-    verb.add_argument("--variant", default="", help="default: the first of the model")
-    verb.add_argument("--bounds", default="", metavar="NAME=N,...", help="the size; see list")
-    if name in ("explore", "bounded", "walk"):
-        verb.add_argument(
-            "--save-trace",
-            type=Path,
-            metavar="FILE",
-            help="write the first counterexample as an ITF file",
-        )
+    _of_variants(verb)
+    verb.add_argument(
+        "--save-trace",
+        type=Path,
+        metavar="FILE",
+        help="write the first counterexample as an ITF file",
+    )
     verb.add_argument(
         "--invariant",
         action="append",
@@ -81,6 +82,11 @@ def _of_models(
     )
     _common(verb)
     return verb
+
+
+def _of_variants(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--variant", default="", help="default: the first of the model")
+    verb.add_argument("--bounds", default="", metavar="NAME=N,...", help="the size; see list")
 
 
 def _common(verb: argparse.ArgumentParser) -> None:
@@ -95,15 +101,22 @@ def _common(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
 def _natural(text: str) -> int:
-    value = int(text)
+    value = _whole(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
     return value
 
 
 def _positive(text: str) -> int:
-    value = int(text)
+    value = _whole(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return value
@@ -164,7 +177,7 @@ def proofs(name: str | None, everything: bool) -> list[Proof]:
 def checked(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser().parse_args(arguments)
     if getattr(options, "all", False) and getattr(options, "model", None):
-        raise UsageError("either a model or --all")
-    if options.verb not in ("list", "prove", "explain") and not options.all and not options.model:
+        raise UsageError("name either a model or --all, not both")
+    if options.verb in ("explore", "bounded", "walk") and not (options.all or options.model):
         raise UsageError(f"name a model: {', '.join(FAMILIES)}; or say --all")
     return options

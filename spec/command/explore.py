@@ -36,7 +36,7 @@ def run(options: Namespace) -> Exit:
             save(violation.trace, options.save_trace)
         documents.append(_document(task, found))
         if not options.json:
-            _tell(task, found, whole=not options.all)
+            _tell(task, model, found, whole=not options.all)
     if options.json:
         findings.print_json({"explorations": documents} if options.all else documents[0])
     return worst(codes)
@@ -162,7 +162,7 @@ def _document(task: Task, found: Exploration) -> dict[str, Any]:
     }
 
 
-def _tell(task: Task, found: Exploration, *, whole: bool) -> None:
+def _tell(task: Task, model: Model, found: Exploration, *, whole: bool) -> None:
     if not whole:
         seen = ", ".join(
             f"{name} violated in {violation.first_level - 1} steps"
@@ -183,9 +183,12 @@ def _tell(task: Task, found: Exploration, *, whole: bool) -> None:
         print(f"  {count:>12,}  {action}{'' if count else '   NEVER HAPPENED'}")
     for name, level in found.witnesses.items():
         print(f"  {f'level {level}' if level else 'NOT REACHED':>12}  witness {name}")
-    print(f"  {found.deadlocks.count:>12,}  states without a successor")
+    print(f"  {found.deadlocks.count:>12,}  states without a successor (the bounds leave no room)")
     for name, violation in found.violations.items():
         print(f"\n{name} is violated in {violation.count:,} states; a shortest way to one:\n")
         print(tell(violation.trace))
     if not found.violations:
-        print("No invariant is violated.")
+        print(f"No invariant is violated: {', '.join(task.invariants or model.invariants)}.")
+    if task.variant.is_wrong:
+        expected = ", ".join(f"{r.invariant} in {r.steps} steps" for r in task.variant.refutations)
+        print(f"\nThis variant is wrong on purpose; it is known to break {expected}.")

@@ -19,7 +19,8 @@ def run(options: Namespace) -> Exit:
         return Exit.AS_CLAIMED
     for document in documents:
         print(f"{document['model']}: {document['summary']}")
-        print(f"  bounds      {', '.join(document['bounds'])}")
+        usual = ", ".join(f"{name}={count}" for name, count in document["bounds"].items())
+        print(f"  bounds      {usual}")
         for name, clauses in document["invariants"].items():
             print(f"  invariant   {name:32} {' '.join(clauses)}")
         for variant in document["variants"]:
@@ -40,7 +41,7 @@ def _described(family: Family) -> dict[str, Any]:
     return {
         "model": family.name,
         "summary": family.summary,
-        "bounds": list(family.bounds),
+        "bounds": dict.fromkeys(family.bounds) | family.named(family.variant().bounds),
         "invariants": invariants,
         "variants": [
             {

@@ -28,22 +28,23 @@ class Task:
         return f"{self.family.name}/{self.variant.name}"
 
     @property
+    def named_bounds(self) -> dict[str, int]:
+        """The bounds as the command line calls them."""
+        return self.family.named(self.bounds)
+
+    @property
     def size(self) -> str:
-        return ", ".join(f"{name} {count}" for name, count in self.bounds.items())
+        return ", ".join(f"{name}={count}" for name, count in self.named_bounds.items())
 
     def command(self, verb: str, more: str = "") -> str:
         """The command line that does it again."""
-        given = []
-        for name, key in self.family.bounds.items():
-            sort, _, extra = key.partition("+")
-            if sort in self.bounds:
-                given.append(f"{name}={self.bounds[sort] - int(extra or 0)}")
+        given = self.size.replace(" ", "")
         symmetry = f" --symmetry {self.symmetry}" if self.symmetry else ""
         only = f" --invariant {self.invariants[0]}" if self.invariants and self.stop else ""
         stop = " --stop" if self.stop and verb == "explore" else ""
         return (
             f"python -m spec {verb} {self.family.name} --variant {self.variant.name} "
-            f"--bounds {','.join(given)}{symmetry}{only}{stop}{more}"
+            f"--bounds {given}{symmetry}{only}{stop}{more}"
         )
 
 
@@ -52,6 +53,7 @@ def one(options: Namespace) -> Task:
     family = arguments.family(options.model)
     variant = arguments.variant(family, options.variant)
     bounds = dict(variant.bounds) | arguments.bounds(family, options.bounds)
+    invariants = getattr(options, "invariant", None)
     symmetry = getattr(options, "symmetry", "none")
     if symmetry is None:
         symmetry = "none" if options.bounds else variant.symmetry
@@ -60,7 +62,7 @@ def one(options: Namespace) -> Task:
         variant=variant,
         bounds=bounds,
         symmetry="" if symmetry == "none" else symmetry,
-        invariants=tuple(options.invariant) or None,
+        invariants=tuple(invariants) if invariants else None,
         stop=getattr(options, "stop", False),
     )
 

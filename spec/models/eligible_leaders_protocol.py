@@ -145,7 +145,7 @@ class EligibleLeaders(PartitionWithElr):
         next_epoch: LeaderEpoch,
         broker_epoch: BrokerEpoch,
     ):
-        """Restart without proof of a clean shutdown (no broker epoch file).
+        """Restart without proof of a clean shutdown (a file with its broker epoch).
 
         The broker leaves ISR and ELR, even if nobody is left. If it stayed it could be elected
         with what it lost; if it stayed leader, it would make everybody else delete it too.

@@ -63,6 +63,15 @@ class Family:
                 return variant
         raise KeyError(name)
 
+    def named(self, counts: Counts) -> dict[str, int]:
+        """Bounds as the command line names them, for counts by sort."""
+        found = {}
+        for name, key in self.bounds.items():
+            sort, _, more = key.partition("+")
+            if sort in counts:
+                found[name] = counts[sort] - int(more or 0)
+        return found
+
     def counts(self, named: Mapping[str, int]) -> dict[str, int]:
         """Counts by sort for bounds as the command line names them. Raises `KeyError`."""
         found = {}

@@ -139,7 +139,7 @@ class Kraft(Protocol):
         return any_of(older, all_of(same_epoch, LogValue.length(part) <= LogValue.length(answer)))
 
     def may_commit(self, leader, end):
-        # Raft, section 5.4.2; LeaderState.updateHighWatermark. A record of an older epoch may be on
+        # Raft, section 5.4.2; LeaderState, high watermark. A record of an older epoch may be on
         # a majority and still be cut off by a leader whose last record is newer; below a record of
         # its own epoch it is safe, since no one without that record can win any more.
         return LogValue.last_epoch(end) == self.epoch[leader]

@@ -3,14 +3,12 @@
 The protocol of Kafka's brokers and its historic repairs, from truncation to the high watermark to
 the epoch fencing of KIP-320. `self` is the state now, `new` the next one; what an action does not
 assign stays as it is. Nothing here says how many brokers, epochs or records there are.
-
 An action is one step of one broker or of the controller, and reads whatever it needs of the others
 in that step: a fetch sees the leader's log, a leader sees its followers' logs. The same protocol
 with messages between them is `replication_messages`.
 
-Written anew after the protocol that KafkaReplication.tla, KafkaTruncateToHighWatermark.tla,
-Kip101.tla, Kip279.tla, Kip320FirstTry.tla and Kip320.tla of hachikuji/kafka-specification describe;
-it has their state counts.
+Written anew after KafkaReplication.tla of hachikuji/kafka-specification (commit d68782b) and the
+modules there that extend it; the variants have their state counts.
 """
 
 from spec.language import (
@@ -129,16 +127,17 @@ class Replication(Protocol):
         # A clean election. A broker outside the ISR may lack committed records, and as a leader
         # it would make its followers truncate theirs.
         require(self.quorum.isr.has(leader))
-        require(self.quorum.leader != leader)
+        require(self.quorum.leader != leader)  # else it would only begin another epoch
         self.start_epoch(new, leader, self.quorum.isr)
 
     @action
     def controller_shrink_isr(self, new, broker: Broker):
         """A broker has failed or shuts down."""
         leads = self.quorum.leader == broker
-        # The last member stays: it alone is sure to have everything, so nobody else may lead.
+        # The last member stays if it led: it alone is sure to have everything. (It goes if it fails
+        # again, as published; then nobody can be elected, but no promise is broken.)
         last = self.quorum.isr == only(broker)
-        require(any_of(leads, self.quorum.isr.has(broker)))
+        require(any_of(leads, self.quorum.isr.has(broker)))  # else it would only begin an epoch
         self.start_epoch(
             new,
             leader=ite(leads, NONE, self.quorum.leader),
@@ -146,9 +145,10 @@ class Replication(Protocol):
         )
 
     def obey_request(self, new, broker, leader, epoch):
+        # Otherwise two brokers would lead in one epoch, and write different records at an offset.
         require(self.is_sent(epoch), self.request[epoch].leader == leader)
-        # A late request would bring back an old ISR, so that a high watermark passes members that
-        # have joined since; or a deposed leader, to whose log a follower would truncate its own.
+        # A late or repeated request would bring back an old ISR, whose members may lack what is
+        # committed by now; or a deposed leader, to whose log a follower would truncate its own.
         require(epoch > self.leader_epoch[broker])
         new.leader_epoch[broker] = epoch
         new.leader[broker] = leader
@@ -162,8 +162,8 @@ class Replication(Protocol):
 
     @action
     def leader_write(self, new, leader: Broker):
-        """A deposed leader writes too: it cannot know. What it writes never commits."""
-        require(self.presumes_leadership(leader))
+        """A deposed leader writes too: it cannot know, and it may commit while its ISR follows."""
+        require(self.presumes_leadership(leader))  # else an offset gets different records
         new.log[leader].append(id=self.next_record_id, epoch=self.leader_epoch[leader])
         new.next_record_id = self.next_record_id + 1
 
@@ -176,14 +176,14 @@ class Replication(Protocol):
 
     @action
     def leader_shrink_isr(self, new, leader: Broker, follower: Broker):
-        # A leader that took itself out could no longer be sure of what is committed.
+        # A leader that took itself out would break `leader_in_isr`. Taking out others is safe.
         require(follower != leader, self.isr[leader].has(follower))
         require(not_(self.is_caught_up(follower, leader, self.log[leader].end_offset)))
         self.set_isr(new, leader, self.isr[leader].minus(follower))
 
     @action
     def leader_expand_isr(self, new, leader: Broker, follower: Broker):
-        require(not_(self.isr[leader].has(follower)))
+        require(not_(self.isr[leader].has(follower)))  # else nothing would change
         # Who lacks committed records must not become electable.
         require(self.is_caught_up(follower, leader, self.high_watermark[leader]))
         self.set_isr(new, leader, self.isr[leader].plus(follower))
@@ -191,7 +191,7 @@ class Replication(Protocol):
     @action
     def leader_increment_high_watermark(self, new, leader: Broker):
         offset = self.high_watermark[leader]
-        require(self.presumes_leadership(leader))
+        require(self.presumes_leadership(leader))  # others may know no ISR: they wait for nobody
         # Committed means: on every in-sync replica that the leader knows of. Without this a record
         # would be shown to consumers that the next leader may lack.
         require(
@@ -208,10 +208,10 @@ class Replication(Protocol):
 
     @action
     def become_follower(self, new, follower: Broker, leader: Broker, epoch: Epoch):
-        require(leader != follower)
+        require(leader != follower)  # that is become_leader
         self.obey_request(new, follower, leader, epoch)
         end = self.truncation_offset(follower, leader)
-        require(end <= self.log[follower].end_offset)
+        require(end <= self.log[follower].end_offset)  # as published; Kafka then cuts nothing
         new.log[follower].truncate_to(end)
         new.high_watermark[follower] = smaller(end, self.high_watermark[follower])
 
@@ -219,9 +219,10 @@ class Replication(Protocol):
     def follower_fetch(self, new, follower: Broker, leader: Broker):
         """One record is copied, and the leader's high watermark with it."""
         offset = self.log[follower].end_offset
-        require(leader != follower)
+        require(leader != follower)  # as the last guard implies
+        # Another broker may have records, and a high watermark, that the ISR of its leader lacks.
         require(self.presumes_leadership(leader), self.is_following(follower, leader))
-        require(self.log[leader].has_offset(offset))
+        require(self.log[leader].has_offset(offset))  # else there is nothing to copy
         new.log[follower].append(self.log[leader][offset])
         # A follower's high watermark is its leader's, as of one fetch ago, so it lags; and it may
         # fall, where a new leader's lags even more.
@@ -306,14 +307,14 @@ class TruncateToHighWatermark(Replication):
 class Kip101(Replication):
     """KIP-101: ask the leader where the epoch of one's last record ends, and cut there.
 
-    Two quick leader changes leave logs that agree in the last epoch and not before it (KAFKA-6361).
+    If the leader does not know that epoch the follower cuts too much, or too little (KAFKA-6361).
     """
 
     def truncation_offset(self, follower, leader):
         mine, theirs = self.log[follower], self.log[leader]
         last_epoch = mine[mine.end_offset - 1].epoch
         newer = first_where(theirs.end_offset, lambda offset: theirs[offset].epoch > last_epoch)
-        # Nobody told before KIP-279 what to do where the leader knows no newer epoch.
+        # Where the leader knows no newer epoch it answers "undefined": the follower falls back.
         otherwise = self.high_watermark[follower]
         is_last = theirs[theirs.end_offset - 1].epoch == last_epoch
         found = ite(newer < theirs.end_offset, newer, otherwise)
@@ -338,8 +339,8 @@ class EpochFencing(Kip279):
     """KIP-320 but for one rule: a follower may truncate against a leader of another epoch."""
 
     def is_following(self, follower, leader):
-        # Without the epoch a fetch, an acknowledgement or an ISR entry from an older life of the
-        # follower would count: it may have truncated since.
+        # Without the epoch a follower of an older one would count and be admitted. It may yet obey
+        # an epoch in between, and truncate for that one's leader what is committed now.
         return all_of(
             self.presumes_leadership(leader),
             self.leader[follower] == leader,
@@ -364,7 +365,7 @@ class EpochFencing(Kip279):
 
     def leader_increment_high_watermark(self, new, leader):
         super().leader_increment_high_watermark(new, leader)
-        require(self.log[leader].has_offset(self.high_watermark[leader]))
+        require(self.log[leader].has_offset(self.high_watermark[leader]))  # it is in its ISR
 
 
 class Kip320(EpochFencing):
@@ -372,7 +373,7 @@ class Kip320(EpochFencing):
 
     def become_follower(self, new, follower, leader, epoch):
         super().become_follower(new, follower, leader, epoch)
-        # Without this the follower truncates against a leader that will itself truncate before it
+        # Without this the follower truncates against a leader that may itself truncate before it
         # takes over this epoch: what the follower then holds is not the leader's log.
         require(self.presumes_leadership(leader), self.leader_epoch[leader] == epoch)
 
@@ -380,7 +381,8 @@ class Kip320(EpochFencing):
 class Kip320FirstTry(Kip279):
     """KIP-320 as first proposed: fetch first, and truncate only when the leader says so.
 
-    A leader cannot know that a follower is in its epoch when it counts the follower's position.
+    A position counts if the record before it has the same epoch in both logs; elsewhere a follower
+    truncates first. But the leader cannot know that a follower whom it counts is in its epoch.
     """
 
     def is_caught_up(self, follower, leader, end_offset):
@@ -420,8 +422,8 @@ class Kip320FirstTry(Kip279):
     def follower_truncate(self, new, follower: Broker, leader: Broker):
         mine, theirs = self.log[follower], self.log[leader]
         last = mine.end_offset - 1
-        require(leader != follower)
-        require(self.presumes_leadership(leader), self.is_following(follower, leader))
+        require(leader != follower)  # as the last guard implies
+        require(self.presumes_leadership(leader), self.is_following(follower, leader))  # as above
         require(
             any_of(
                 mine.end_offset > theirs.end_offset,

@@ -244,7 +244,7 @@ class ReplicationMessages(Protocol):
 
     @action
     def leader_write(self, new, leader: Broker):
-        """A deposed leader accepts writes too: it cannot know. They never commit."""
+        """A deposed leader writes too: it cannot know. It commits until its ISR has moved on."""
         require(self.leading[leader])
         record = dict(id=self.take_record_id(new), epoch=self.leader_epoch(leader))
         new.log[leader].append(record)

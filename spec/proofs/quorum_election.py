@@ -89,7 +89,7 @@ class KraftElection(Kraft):
 
     @conjunct
     def one_request_per_epoch(self):
-        """All who vote for a candidate in an epoch vote for the same log ..."""
+        """All who vote for a candidate in an epoch vote for the same log."""
         return for_all(
             Epoch,
             Voter,
@@ -106,7 +106,7 @@ class KraftElection(Kraft):
 
     @conjunct
     def candidates_stand_still(self):
-        """... and it is the log with which the candidate will lead."""
+        """A candidate's log stays as it asked with: with that log it will lead."""
         return for_all(
             Voter,
             lambda candidate: implies(

@@ -158,7 +158,7 @@ class Kip320Proof(Kip320History):
 
     @conjunct
     def log_is_prefix(self):
-        """Every log agrees with that of the epoch that it last synced to ..."""
+        """Every log agrees with that of the epoch that it last synced to."""
         return for_all(
             Broker,
             Offset,
@@ -170,7 +170,7 @@ class Kip320Proof(Kip320History):
 
     @conjunct
     def log_length(self):
-        """... and is not longer; a leader's is that log."""
+        """No log is longer than that of the epoch it synced to; a leader's is that log."""
         return for_all(
             Broker,
             lambda broker: all_of(
@@ -306,7 +306,7 @@ class Kip320Proof(Kip320History):
 
     @conjunct
     def isr_is_long_enough(self):
-        """The members of later ISRs have as many records as are committed ..."""
+        """The members of later ISRs have as many records as are committed."""
         return for_all(
             Epoch,
             Broker,
@@ -318,7 +318,7 @@ class Kip320Proof(Kip320History):
 
     @conjunct
     def isr_has_committed(self):
-        """... and they are those. This is what elections rely on."""
+        """What the members of later ISRs have there is what was committed: elections rely on it."""
         return for_all(
             Epoch,
             Broker,
@@ -445,7 +445,7 @@ class Kip320Proof(Kip320History):
 
     @conjunct
     def later_epochs_keep(self):
-        """So does each leader's log, and a later leader started with it."""
+        """A leader has what its epoch or earlier ones committed; later ones began with it."""
         return for_all(
             Epoch,
             Offset,

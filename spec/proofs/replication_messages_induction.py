@@ -282,7 +282,7 @@ class WholeLogProof(WholeLogHistory):
 
     @conjunct
     def blocked_if_leader_went_on(self):
-        """... or when the leader has gone on to a later decision without having committed."""
+        """A log is blocked once its leader has gone on to a later decision uncommitted."""
 
         def rule(v, x, log):
             shown = self.served_high_watermark[self.epoch_of(v)].has(log)
@@ -293,7 +293,7 @@ class WholeLogProof(WholeLogHistory):
 
     @conjunct(isolated=True)
     def blocked_only_if(self):
-        """... and only then: so a leader that commits has not been blocked."""
+        """A log is blocked for these reasons only: so a leader that commits is not blocked."""
 
         def moved(v, x, log):
             left = self.left_without(x, self.epoch_of(v), log)
@@ -327,7 +327,7 @@ class WholeLogProof(WholeLogHistory):
 
     @conjunct
     def kept_by_leader(self):
-        """So does the leader itself."""
+        """Whoever led keeps, in its epoch and later, what could be committed under it."""
 
         def rule(v, log, x):
             since = all_of(self.leads(v, x), self.leader_epoch(x) >= self.epoch_of(v))
