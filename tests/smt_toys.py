@@ -1,12 +1,16 @@
 """Toy protocols and proofs, right and wrong, for the tests of the provers."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from spec.language import (
     BOOL,
     NONE,
+    Expr,
     Optional,
+    Per,
     Protocol,
+    Symbol,
     action,
     after,
     all_of,
@@ -31,6 +35,8 @@ from spec.language import (
     when,
     witness,
 )
+from spec.language.sorts import Counts
+from spec.language.theories import Theory
 
 Client = entity("Client")
 Count = number("Count")
@@ -252,6 +258,43 @@ class Searching(Protocol):
         return for_all(Count, lambda o: end_of_last(o, lambda p: self.marked[p]) <= o)
 
 
+Round = number("Round", first=1)
+
+
+class SearchingFromOne(Protocol):
+    """There is no round 0, so no search finds one."""
+
+    end = var(Round, init=1)
+    last = var(Round, init=1)
+    first = var(Round, init=1)
+
+    @action
+    def go_on(self, new: Any) -> None:
+        new.end = self.end + 1
+
+    @action
+    def note(self, new: Any) -> None:
+        require(self.end > 1)
+        new.first = first_where(self.end, lambda o: o <= o + 1)
+        new.last = end_of_last(self.end, lambda o: o < 1)
+
+    @conjunct
+    def first_is_one(self) -> Any:
+        return self.first == 1
+
+    @conjunct
+    def nothing_is_last(self) -> Any:
+        return self.last == 0
+
+    @conjunct
+    def first_is_zero(self) -> Any:
+        return self.first == 0
+
+    @conjunct
+    def zero_is_last(self) -> Any:
+        return self.last == 1
+
+
 class Straying(Protocol):
     """Reads what is not there: past the end of a map, and at NONE."""
 
@@ -279,3 +322,64 @@ class Straying(Protocol):
     @action
     def careless_write(self, new: Any, client: Client) -> None:
         new.flag[client] = self.flag[self.chosen]
+
+
+# ---- what a prover could be fooled by -----------------------------------------------------------
+
+
+class Contradiction(Theory):
+    """Axioms that nothing satisfies, so that anything follows from them."""
+
+    def __init__(self) -> None:
+        super().__init__("Contradiction")
+        self.odd = Symbol("Contradiction.odd", (self,), BOOL, lambda _, x: bool(x))
+
+    def size(self, counts: Counts) -> int:
+        return 2
+
+    def axioms(self) -> Iterator[tuple[str, Expr]]:
+        yield "all are odd", for_all(self, lambda x: self.odd(x))
+        yield "none is odd", for_all(self, lambda x: not_(self.odd(x)))
+
+
+Nothing = Contradiction()
+
+
+class AbsurdProof(TollProof):
+    """That nobody enters is kept by every action, if axioms may say anything."""
+
+    @conjunct
+    def few_entered(self) -> Any:
+        return self.entered <= 1
+
+    @conjunct
+    def something_is_odd(self) -> Any:
+        return exists(Nothing, lambda x: Nothing.odd(x))
+
+    @invariant()
+    def at_most_one_enters(self) -> Any:
+        return self.entered <= 1
+
+
+class Marking(Protocol):
+    """A whole row is written at once; the variable of a quantifier in it is called `at`."""
+
+    row = var(Optional(Client), init=NONE)
+    marked = per(Client, Per(Count, BOOL), init=False)
+
+    @action
+    def choose_row(self, new: Any, client: Client) -> None:
+        new.row = client
+
+    @action
+    def mark(self, new: Any) -> None:
+        require(self.row != NONE)
+        new.marked[self.row] = lambda count: exists(Count, lambda at: at != count)
+
+    @invariant()
+    def nothing_is_marked(self) -> Any:
+        return for_all(Client, Count, lambda client, count: not_(self.marked[client][count]))
+
+    @conjunct
+    def no_mark(self) -> Any:
+        return for_all(Client, Count, lambda client, count: not_(self.marked[client][count]))

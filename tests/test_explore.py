@@ -1,13 +1,16 @@
 """Limits, reports and errors of the explorer."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from spec.checkers.bounded import search
 from spec.checkers.bounds import Bounds, BoundsError, bound_guards, span
 from spec.checkers.explore import Limits, Progress, explore
 from spec.checkers.ground import Ground
 from spec.checkers.ground.nodes import Graph, TooLarge
+from spec.checkers.step import Machine
 from spec.language import (
     Optional,
     Protocol,
@@ -19,6 +22,7 @@ from spec.language import (
     invariant,
     number,
     require,
+    rigid,
     show,
     smaller,
     trace,
@@ -188,3 +192,60 @@ def test_spans_know_the_smaller_and_the_larger() -> None:
     limits = Bounds(Broker=2, Offset=2, Level=1)
     assert span(searched, numbers, limits) == (-1, 1)
     assert span(end_of_last(below, lambda offset: offset == 0), numbers, limits) == (0, 1)
+
+
+# ---- what leaves its type is an error, to all finite checkers -----------------------------------
+
+far = rigid("far", (Worker,), Step, table=lambda counts, _: counts["Step"] + 1)
+
+
+class FarAway(Protocol):
+    """A table has a value that its sort does not have: there is no room for it."""
+
+    step = var(Step, init=0)
+    at = var(Optional(Worker), init=NONE)
+
+    @action
+    def jump(self, new: Any, worker: Worker) -> None:
+        new.at = worker
+        new.step = far(worker)
+
+    @invariant()
+    def near(self) -> Any:
+        return self.step <= 3
+
+
+class StartsHigh(Protocol):
+    """The initial value is none of its sort's."""
+
+    step = var(Step, init=9)
+
+    @action
+    def down(self, new: Any) -> None:
+        new.step = self.step - 1
+
+    @invariant()
+    def low(self) -> Any:
+        return self.step <= 3
+
+
+@pytest.mark.parametrize(
+    ("protocol", "counts", "message"),
+    [
+        (FarAway, {"Step": 4, "Worker": 2}, r"far\(\d\) is 5, no Step"),
+        (StartsHigh, {"Step": 4}, "step.*starts outside its type.*: 9"),
+    ],
+)
+def test_no_checker_takes_a_value_outside_its_type(
+    protocol: type[Protocol], counts: dict[str, int], message: str
+) -> None:
+    model, within = trace(protocol), Bounds(**counts)
+    (name,) = model.invariants
+    checkers: list[Callable[[], object]] = [
+        lambda: explore(model, within),
+        lambda: Machine(model, within),
+        lambda: search(model, within, name, depth=2, budget_s=10),
+    ]
+    for checker in checkers:
+        with pytest.raises(BoundsError, match=message):
+            checker()

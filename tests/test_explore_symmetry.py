@@ -2,14 +2,27 @@
 
 import itertools
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from spec.checkers.bounds import Bounds
 from spec.checkers.explore import Exploration, Explorer, NoSymmetry, explore
-from spec.language import Protocol, trace
+from spec.language import (
+    BOOL,
+    NONE,
+    Protocol,
+    action,
+    invariant,
+    not_,
+    per,
+    require,
+    rigid,
+    trace,
+    var,
+)
 from spec.models.replication import Kip320, TruncateToHighWatermark, bounds
-from tests.explore_zoo import Numbers, Ownership, Voting, WholeLogs
+from tests.explore_zoo import Broker, Numbers, Ownership, Voting, WholeLogs
 from tests.plain_explorer import PlainExplorer, State
 
 THREE: list[tuple[type[Protocol], Mapping[str, int]]] = [
@@ -112,3 +125,29 @@ def test_only_entities_are_permuted(sort: str, word: str) -> None:
 def test_five_brokers_are_too_many() -> None:
     with pytest.raises(NoSymmetry, match="4 at most"):
         explore(trace(Kip320), Bounds(**bounds(5, 1, 1, 1)), symmetry="Broker")
+
+
+boss_of = rigid("boss_of", (Broker,), Broker, table=lambda _, broker: broker)
+
+
+class Bossy(Protocol):
+    """Who is the boss is read at NONE, where every instance has the last broker's."""
+
+    boss = var(Broker, init=lambda: boss_of(NONE))
+    marked = per(Broker, BOOL, init=False)
+
+    @action
+    def mark(self, new: Any, broker: Broker) -> None:
+        require(broker == self.boss)
+        new.marked[broker] = True
+
+    @invariant()
+    def the_boss_is_not_marked(self) -> Any:
+        return not_(self.marked[self.boss])
+
+
+def test_what_never_changes_must_be_alike_too() -> None:
+    model, counts = trace(Bossy), Bounds(Broker=3)
+    assert set(explore(model, counts).violations) == {"the_boss_is_not_marked"}
+    with pytest.raises(NoSymmetry, match="initial state tells the values of Broker apart"):
+        explore(model, counts, symmetry="Broker")

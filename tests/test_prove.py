@@ -21,12 +21,14 @@ from spec.proofs.controller import PROOFS as CONTROLLER_PROOFS
 from spec.proofs.proof import Proof
 from spec.proofs.replication import PROOFS
 from tests.smt_toys import (
+    AbsurdProof,
     ChangedProtocol,
     ContradictoryProof,
     EmptyBridgeProof,
     Lock,
     LockForEveryone,
     LockProof,
+    Marking,
     OpenProof,
     Toll,
     TollProof,
@@ -97,6 +99,22 @@ def test_what_contradicts_itself_proves_nothing(tmp_path: Path) -> None:
     assert result.properties == {SAFE: False}
 
 
+def test_contradictory_axioms_prove_nothing(tmp_path: Path) -> None:
+    found = ran(toll(AbsurdProof), tmp_path)
+    steps = {o.verdict for o in found.outcomes if o.obligation.action != "INIT"}
+    assert steps == {"vacuous"}
+    assert found.properties == {SAFE: False, "at_most_one_enters": False}
+
+
+def test_what_is_written_at_every_index_is_not_confused_with_a_quantifier(tmp_path: Path) -> None:
+    marking = Proof(
+        name="marking", protocol=Marking, proof=Marking, small={"Client": 2, "Count": 2}
+    )
+    result = ran(marking, tmp_path)
+    assert verdicts(result)["mark/no_mark"] == "refuted"
+    assert result.properties == {"nothing_is_marked": False}
+
+
 def test_an_action_that_never_happens_proves_nothing(tmp_path: Path) -> None:
     found = verdicts(ran(toll(EmptyBridgeProof), tmp_path))
     assert found["leave/left_is_no_more"] == found["leave/bridge_is_empty"] == "vacuous"
@@ -133,7 +151,7 @@ def test_an_open_invariant_is_no_obligation_and_not_proved(tmp_path: Path) -> No
 
 
 def test_a_proof_must_be_about_its_protocol(tmp_path: Path) -> None:
-    with pytest.raises(NotAboutTheProtocol, match="ChangedProtocol changes Toll"):
+    with pytest.raises(NotAboutTheProtocol, match="ChangedProtocol changes Toll: the action enter"):
         ran(toll(ChangedProtocol), tmp_path)
 
 

@@ -23,7 +23,7 @@ from spec.proofs.quorum import PROOFS as QUORUM_PROOFS
 from spec.proofs.replication import PROOFS as REPLICATION_PROOFS
 from tests.explore_zoo import ZOO, Specimen
 from tests.plain_explorer import Place, PlainExplorer
-from tests.smt_toys import Searching, Toll
+from tests.smt_toys import Searching, SearchingFromOne, Toll
 
 REPLICATION = {"Broker": 2, "Epoch": 2, "Offset": 2, "RecordId": 2}
 SPECIMENS = (
@@ -169,6 +169,14 @@ def test_searches_are_defined_where_they_are_used() -> None:
     for name in ("last_is_marked", "nothing_marked_beyond", "first_is_marked", "nothing_before"):
         assert asked(model, "note", name) == "unsat", name
     assert asked(model, "note", "never_beyond_three") == "sat"
+
+
+def test_a_search_begins_with_the_first_value_of_its_sort() -> None:
+    model = trace(SearchingFromOne)
+    for name in ("first_is_one", "nothing_is_last"):
+        assert asked(model, "note", name) == "unsat", name
+    for name in ("first_is_zero", "zero_is_last"):
+        assert asked(model, "note", name) == "sat", name
 
 
 def test_a_search_under_a_quantifier_is_refused() -> None:

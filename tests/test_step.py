@@ -74,7 +74,7 @@ def line_of(answer: Refused) -> str:
     """The line of the specification that a refusal names."""
     found = re.fullmatch(r"replication\.py:(\d+) (\w+)", answer.where)
     assert found, answer.where
-    return MODEL_TEXT[int(found[1]) - 1].strip()
+    return MODEL_TEXT[int(found[1]) - 1].partition("  # ")[0].strip()
 
 
 def replaced(machine: Machine, state: State, leaf: str, *index: int, to: Any) -> State:

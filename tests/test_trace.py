@@ -93,6 +93,9 @@ def test_outgrown_bounds_are_no_refusal() -> None:
         ("leader_write", ()),
         ("leader_write", (0, 1)),
         ("leader_write", (3,)),
+        ("leader_write", (-1,)),
+        ("leader_write", (0.5,)),
+        ("leader_write", ("b1",)),
     ],
 )
 def test_what_does_not_exist_is_an_error(validator: Validator, action: str, params: Any) -> None:
@@ -310,6 +313,11 @@ def broken_files() -> dict[str, tuple[list[Any], Any, str]]:
         "a truth value": ([*state, "next_record_id"], True, "true is no RecordId"),
         "not a map": ([*state, "high_watermark"], 3, "does not have the shape"),
         "a short entry": ([*state, "high_watermark", "#map", 0], ["b1"], "a list of 2"),
+        "an index twice": (
+            [*state, "high_watermark", "#map"],
+            [["b1", 5], ["b1", 0]],
+            r"high_watermark\[1\]: the map has \"b1\" twice",
+        ),
         "not a set": ([*state, "quorum", "isr"], ["b1"], "does not have the shape"),
         "a wrong member": ([*state, "quorum", "isr", "#set"], ["none"], '"none" is no Broker'),
         "unknown field": ([*state, "quorum", "term"], 0, 'no field "term"'),

@@ -16,6 +16,7 @@ import numpy as np
 
 from spec.checkers.bounds import Bounds
 from spec.checkers.explore.packing import Packing, Words
+from spec.checkers.ground import Cell, Ground
 from spec.language.expression import Symbol
 from spec.language.model import Model
 from spec.language.sorts import Sort
@@ -43,12 +44,11 @@ class Symmetry:
         if count > ENTITIES_MAX:
             raise NoSymmetry(f"{count} values of {name}: symmetry handles {ENTITIES_MAX} at most")
         self._words = packing.words
-        self._plans = [
-            _moves(packing, renaming) for renaming in renamings(ground.model, ground.bounds, sort)
-        ]
-        initial = [np.array([word], U64) for word in packing.pack(ground.initial)]
-        if any(_permuted(moves, initial) != initial for moves in self._plans):
-            raise NoSymmetry(f"the initial state tells the values of {name} apart")
+        self._plans = []
+        for renaming in renamings(ground.model, ground.bounds, sort):
+            if not _starts_alike(ground, renaming):
+                raise NoSymmetry(f"the initial state tells the values of {name} apart")
+            self._plans.append(_moves(packing, renaming))
 
     def canonical(self, states: Words) -> None:
         """Replaces each state by the smallest of its permutations."""
@@ -74,14 +74,31 @@ class _Move:
         self.table: np.ndarray[tuple[int], np.dtype[np.uint64]] | None = None
 
 
+def _starts_alike(ground: Ground, renaming: Renaming) -> bool:
+    """Whether the initial state is the same after it, cells that never change included."""
+    for cell, value in zip(ground.cells, ground.initial, strict=True):
+        renamed = renaming.get(cell.leaf.scalar.sort.base)
+        moved = value if renamed is None or value < 0 else renamed[int(value)]
+        if ground.initial[ground.number[cell.leaf.name, _moved(cell, renaming)]] != moved:
+            return False
+    return True
+
+
+def _moved(cell: Cell, renaming: Renaming) -> tuple[int, ...]:
+    """The indices of the cell that takes this one's place."""
+    dims = zip(cell.leaf.dims, cell.index, strict=True)
+    return tuple(renaming[s.base][i] if s.base in renaming else i for s, i in dims)
+
+
 def _moves(packing: Packing, renaming: Renaming) -> list[_Move]:
     """How a permutation moves the fields of a state."""
     ground, moves = packing.ground, list[_Move]()
     for number, field in packing.fields.items():
         cell = ground.cells[number]
-        dims = zip(cell.leaf.dims, cell.index, strict=True)
-        index = tuple(renaming[s.base][i] if s.base in renaming else i for s, i in dims)
-        target = packing.fields[ground.number[cell.leaf.name, index]]
+        place = ground.number[cell.leaf.name, _moved(cell, renaming)]
+        if place not in packing.fields:
+            raise NoSymmetry(f"{cell.leaf.name} changes at some entities only")
+        target = packing.fields[place]
         move = _Move(field.word, field.shift, field.bits, target.word, target.shift)
         renamed = renaming.get(cell.leaf.scalar.sort.base)
         last = moves[-1] if moves else None
