@@ -19,6 +19,7 @@ from conformance.records import (
     CONTROL,
     CRC_COVERS_FROM,
     HEADER,
+    TRANSACTIONAL,
     Batch,
     Codec,
     NewRecord,
@@ -29,6 +30,7 @@ from conformance.workload.produce import values_of
 from conformance.world import World, worlds
 
 CORRUPT = frozenset({ErrorCode.corrupt_message})
+UNAUTHORIZED = frozenset({ErrorCode.transactional_id_authorization_failed})
 INVALID = frozenset({ErrorCode.invalid_record, ErrorCode.corrupt_message})
 """Versions may differ in which of the two."""
 OLD_FORMAT = INVALID | {ErrorCode.unsupported_for_message_format}
@@ -121,18 +123,26 @@ def test_a_wrong_checksum_is_corrupt(bench: Bench) -> None:
 def test_any_flipped_bit_is_corrupt(
     bench: Bench, world: World, codec: Codec, values: list[bytes], flips: list[int]
 ) -> None:
-    """Whichever bit behind the checksum is flipped, the batch is refused with CORRUPT_MESSAGE."""
+    """Whichever bit behind the checksum is flipped, the batch is refused with CORRUPT_MESSAGE.
+
+    One bit makes it transactional, and a broker may ask who may write to the transaction before it
+    looks at the checksum.
+    """
     batch = batch_of(*values, codec=codec).encode()
     bits = 8 * (len(batch) - CRC_COVERS_FROM)
     faults = {}
+    transactional = f"bit {TRANSACTIONAL.bit_length() - 1} of byte {CRC_COVERS_FROM + 1}"
     for flip in flips:
         byte, bit = divmod(flip % bits, 8)
         at = CRC_COVERS_FROM + byte
         faults[f"bit {bit} of byte {at}"] = (
             batch[:at] + bytes([batch[at] ^ 1 << bit]) + batch[at + 1 :]
         )
-    with bench.partition(world=world) as partition:
-        refused(bench, partition, faults, CORRUPT)
+    asked_first = {name: faults.pop(name) for name in list(faults) if name == transactional}
+    for some, errors in ((faults, CORRUPT), (asked_first, CORRUPT | UNAUTHORIZED)):
+        if some:
+            with bench.partition(world=world) as partition:
+                refused(bench, partition, some, errors)
 
 
 def wrong_counts(codec: Codec) -> Faults:

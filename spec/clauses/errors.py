@@ -120,7 +120,9 @@ CLAUSES: tuple[Clause, ...] = (
             "Versions MAY differ in INVALID_RECORD (87) versus CORRUPT_MESSAGE (2), and in whether "
             "a base_offset other than 0 is refused. An old magic MAY be refused with "
             "UNSUPPORTED_FOR_MESSAGE_FORMAT (43). A payload that is not of the codec that the "
-            "batch names MAY be refused with any error. Records whose offset deltas do not count "
+            "batch names MAY be refused with any error. A batch with a wrong checksum that calls "
+            "itself transactional MAY be refused with TRANSACTIONAL_ID_AUTHORIZATION_FAILED (53). "
+            "Records whose offset deltas do not count "
             "from 0 MAY be renumbered instead of refused."
         ),
         calibrated=(
