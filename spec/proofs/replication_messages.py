@@ -116,7 +116,7 @@ class UncleanElection(WholeLogProof):
 
 PROOFS = (
     Proof(
-        name="replication_messages",
+        name="replication_messages/whole-logs",
         protocol=WholeLogReplication,
         proof=WholeLogProof,
         small={"Broker": 3, "LeaderEpoch": 3, "LogLength": 2, "PartitionEpoch": 4},
