@@ -1,4 +1,4 @@
-"""`python -m spec list|explore|bounded|prove|walk|trace`: the checkers of the formal models."""
+"""`python -m spec VERB`: the checkers of the formal models; `--help` names the verbs."""
 
 import sys
 

@@ -12,6 +12,7 @@ from reports import page
 from reports.build import build
 from reports.formal import size_of, split
 from reports.model import NotReportable, assemble
+from reports.plugin import _of_models
 from reports.view import View
 from spec.evidence import Counterexample, Evidence
 from spec.verdict import Headline, Verdict
@@ -107,3 +108,13 @@ def test_the_json_has_them_and_keeps_to_its_schema(tmp_path: Path) -> None:
     assert found["formal"][1]["counterexample"] == STORY
     del found["formal"][0]["model"]
     assert not Draft202012Validator(schema).is_valid(found)
+
+
+def test_a_run_takes_the_evidence_of_its_own_commit_only(tmp_path: Path) -> None:
+    """A proof of another text proves nothing here."""
+    of_now = replace(formal("LOG-06", "prove"), commit="abc1234+")
+    of_then = replace(formal("LOG-06", "explore"), commit="0001234")
+    path = tmp_path / "evidence.ndjson"
+    path.write_text(f"{of_now.line()}\n{of_then.line()}\n")
+    assert _of_models(path, {"abc1234"}) == [of_now]
+    assert _of_models(tmp_path / "none.ndjson", {"abc1234"}) == []

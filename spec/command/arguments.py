@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     listing.add_argument("model", nargs="?", metavar="MODEL", help="only this one")
     listing.add_argument("--json", action="store_true", help="print one JSON document")
     explore = _of_models(verbs, "explore", "every state of an instance, breadth first")
+    explore.add_argument("--all", action="store_true", help="every model, with its usual bounds")
     explore.add_argument(
         "--symmetry",
         default=None,
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument("--all", action="store_true", help="every proof")
     explain.add_argument("--json", action="store_true", help="print one JSON document")
     walk = _of_models(verbs, "walk", "random walks, where there is too much to explore")
+    walk.add_argument("--all", action="store_true", help="every model, with its usual bounds")
     walk.add_argument("--seed", type=_natural, default=0)
     walk.add_argument("--walks", type=_positive, default=20, help="default: 20")
     walk.add_argument("--steps", type=_positive, default=2000, help="of each walk; default: 2000")
@@ -65,7 +67,6 @@ def _of_models(
 ) -> argparse.ArgumentParser:
     verb = verbs.add_parser(name, help=what)
     verb.add_argument("model", nargs="?", metavar="MODEL", help="a model; see list")
-    verb.add_argument("--all", action="store_true", help="every model, with its usual bounds")
     _of_variants(verb)
     verb.add_argument(
         "--save-trace",
@@ -176,8 +177,9 @@ def proofs(name: str | None, everything: bool) -> list[Proof]:
 
 def checked(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser().parse_args(arguments)
-    if getattr(options, "all", False) and getattr(options, "model", None):
+    everything = getattr(options, "all", False)
+    if everything and options.model:
         raise UsageError("name either a model or --all, not both")
-    if options.verb in ("explore", "bounded", "walk") and not (options.all or options.model):
-        raise UsageError(f"name a model: {', '.join(FAMILIES)}; or say --all")
+    if options.verb in ("explore", "bounded", "walk") and not (everything or options.model):
+        raise UsageError(f"name a model: {', '.join(FAMILIES)}")
     return options

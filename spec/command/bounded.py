@@ -23,38 +23,35 @@ Found = Counterexample | NoneFound | OutOfTime
 
 def run(options: Namespace) -> Exit:
     documents, codes = [], []
-    for task in tasks.refutations("bounded") if options.all else [tasks.one(options)]:
-        model = trace(task.variant.protocol)
-        for name in task.invariants or tuple(model.invariants):
-            if name not in {*model.invariants, *model.conjuncts, *model.witnesses}:
-                known = ", ".join([*model.invariants, *model.witnesses])
-                raise UsageError(f"{task.subject} has no invariant {name}; it has {known}")
-            if not options.quiet:
-                print(f"{task.subject} ({task.size}): looking for {name}", file=sys.stderr)
-            found = _searched(task, model, name, options)
-            path = _path(task, model, found)
-            findings.append(_findings(task, model, name, found, path, options), options.evidence)
-            codes.append(_judged(task, model, name, found))
-            if path and options.save_trace:
-                save(path, options.save_trace)
-            documents.append(_document(task, name, found, path))
-            if not options.json:
-                _tell(task, name, found, path, whole=not options.all)
+    task = tasks.one(options)
+    model = trace(task.variant.protocol)
+    for name in task.invariants or tuple(model.invariants):
+        if name not in {*model.invariants, *model.conjuncts, *model.witnesses}:
+            known = ", ".join([*model.invariants, *model.witnesses])
+            raise UsageError(f"{task.subject} has no invariant {name}; it has {known}")
+        if not options.quiet:
+            print(f"{task.subject} ({task.size}): looking for {name}", file=sys.stderr)
+        found = _searched(task, model, name, options)
+        path = _path(task, model, found)
+        findings.append(_findings(task, model, name, found, path), options.evidence)
+        codes.append(_judged(model, name, found))
+        if path and options.save_trace:
+            save(path, options.save_trace)
+        documents.append(_document(task, name, found, path))
+        if not options.json:
+            _tell(task, name, found, path)
     if options.json:
         findings.print_json({"searches": documents})
-    elif not documents:
-        print("Every wrong variant shows itself faster by explore --all: nothing is left to do.")
     return worst(codes)
 
 
 def _searched(task: Task, model: Model, name: str, options: Namespace) -> Found:
-    refutation = task.refutation
     return checker.search(
         model,
         Bounds(**task.bounds),
         name,
-        depth=refutation.steps if refutation else options.depth,
-        start=refutation.start if refutation else options.start,
+        depth=options.depth,
+        start=options.start,
         budget_s=options.time_limit_s,
     )
 
@@ -66,18 +63,14 @@ def _path(task: Task, model: Model, found: Found) -> Trace | None:
     return replayed(model, Bounds(**task.bounds), moves)
 
 
-def _judged(task: Task, model: Model, name: str, found: Found) -> Exit:
-    is_found = isinstance(found, Counterexample)
-    if task.refutation is not None:
-        as_claimed = is_found and found.depth == task.refutation.steps
-        return Exit.AS_CLAIMED if as_claimed else Exit.REFUTED
-    if is_found and name not in model.witnesses:
+def _judged(model: Model, name: str, found: Found) -> Exit:
+    if isinstance(found, Counterexample) and name not in model.witnesses:
         return Exit.REFUTED
     return Exit.UNDECIDED if isinstance(found, OutOfTime) else Exit.AS_CLAIMED
 
 
 def _findings(
-    task: Task, model: Model, name: str, found: Found, path: Trace | None, options: Namespace
+    task: Task, model: Model, name: str, found: Found, path: Trace | None
 ) -> Iterator[Finding]:
     if name not in model.invariants:
         return
@@ -116,12 +109,12 @@ def _document(task: Task, name: str, found: Found, path: Trace | None) -> dict[s
     }
 
 
-def _tell(task: Task, name: str, found: Found, path: Trace | None, *, whole: bool) -> None:
+def _tell(task: Task, name: str, found: Found, path: Trace | None) -> None:
     said = {
         Counterexample: f"{name} in {found.depth} steps",
         NoneFound: f"no way to {name} in {found.depth} steps",
         OutOfTime: f"{name}: the time was up at depth {found.depth}",
     }
     print(f"{task.subject} ({task.size}): {said[type(found)]}, {found.seconds:.1f} s")
-    if path and whole:
+    if path:
         print(tell(path))

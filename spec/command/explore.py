@@ -18,7 +18,7 @@ from spec.verdict import Verdict
 
 
 def run(options: Namespace) -> Exit:
-    every = [*tasks.right_ones(), *tasks.refutations("explore")]
+    every = [*tasks.right_ones(), *tasks.refutations()]
     documents, codes = [], []
     for task in every if options.all else [tasks.one(options)]:
         model = trace(task.variant.protocol)

@@ -52,7 +52,6 @@ def _described(family: Family) -> dict[str, Any]:
                     {
                         "invariant": refutation.invariant,
                         "steps": refutation.steps,
-                        "by": refutation.by,
                         "bounds": dict(refutation.bounds),
                     }
                     for refutation in variant.refutations

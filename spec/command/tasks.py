@@ -3,7 +3,6 @@
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from spec.command import arguments
 from spec.models.family import Family, Refutation, Variant
@@ -80,18 +79,17 @@ def right_ones() -> Iterator[Task]:
                 )
 
 
-def refutations(by: Literal["explore", "bounded"]) -> Iterator[Task]:
-    """Every wrong variant that this checker shows to be wrong."""
+def refutations() -> Iterator[Task]:
+    """Every wrong variant, where it shows itself."""
     for family in FAMILIES.values():
         for variant in family.variants:
             for refutation in variant.refutations:
-                if refutation.by == by:
-                    yield Task(
-                        family=family,
-                        variant=variant,
-                        bounds=refutation.bounds,
-                        symmetry=refutation.symmetry,
-                        invariants=(refutation.invariant,),
-                        stop=True,
-                        refutation=refutation,
-                    )
+                yield Task(
+                    family=family,
+                    variant=variant,
+                    bounds=refutation.bounds,
+                    symmetry=refutation.symmetry,
+                    invariants=(refutation.invariant,),
+                    stop=True,
+                    refutation=refutation,
+                )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from spec.language import Protocol
 
@@ -18,12 +17,8 @@ class Refutation:
     bounds: Counts
     steps: int
     """Actions of a shortest counterexample within the bounds."""
-    by: Literal["explore", "bounded"] = "explore"
-    """The faster of the two checkers that find it."""
     symmetry: str = ""
     """The entity sort whose permutations are not told apart; "" for none."""
-    start: int = 0
-    """For `bounded`: the depth to begin at, where shallower ones are known to be clean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
