@@ -13,14 +13,13 @@ from reference.messages import (
     Cancel,
     Effect,
     Message,
-    PartitionId,
-    PartitionState,
     Reply,
     RequestExpired,
     Send,
     Timer,
     Wake,
 )
+from reference.metadata.records import PartitionId, PartitionState
 from reference.producer_ids import ProducerIds
 from reference.purgatory import Purgatory, Waiting
 from reference.replica import Replica

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from reference.messages import (
+from reference.metadata.records import (
     ConfigRecord,
     MetadataRecord,
     PartitionId,

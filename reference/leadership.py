@@ -6,7 +6,8 @@ one in another epoch, it may have truncated since.
 
 from dataclasses import dataclass, field
 
-from reference.messages import PartitionState, ReplicaFetch
+from reference.messages import ReplicaFetch
+from reference.metadata.records import PartitionState
 from reference.rules import Rules
 
 UNKNOWN_OFFSET = -1

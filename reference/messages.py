@@ -6,64 +6,13 @@ be lost, and none is sent twice by the network: each sender repeats what it stil
 
 from dataclasses import dataclass
 from typing import NamedTuple
-from uuid import UUID
 
+from reference.metadata.records import MetadataRecord, PartitionId
 from reference.producer_state import ProducerSnapshot
 from reference.requests import EpochEnd, Request, Response
 
 CONTROLLER = 0
 """The controller's address among the members; brokers have positive ids."""
-
-NO_LEADER = -1
-
-
-class PartitionId(NamedTuple):
-    """A partition of one incarnation of a topic: a re-created topic has other partitions."""
-
-    topic_id: UUID
-    number: int
-
-
-# ---- records of the metadata log ---------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicRecord:
-    name: str
-    topic_id: UUID
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionState:
-    """The controller's word on a partition; each change of it has the next partition epoch."""
-
-    id: PartitionId
-    replicas: tuple[int, ...]
-    leader: int
-    leader_epoch: int
-    isr: tuple[int, ...]
-    """In ascending order, so that equal sets are equal values."""
-    partition_epoch: int
-    adding: tuple[int, ...] = ()
-    removing: tuple[int, ...] = ()
-    """Replicas on their way in and out (KIP-455); both are among `replicas` meanwhile."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicRemoved:
-    topic_id: UUID
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigRecord:
-    resource_type: int
-    resource: str
-    name: str
-    value: str | None
-    """None takes the override away."""
-
-
-MetadataRecord = TopicRecord | PartitionState | TopicRemoved | ConfigRecord
 
 
 # ---- messages between brokers and the controller -----------------------------------------------

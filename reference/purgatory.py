@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from reference.fetch_session import FetchContext
-from reference.messages import PartitionId
+from reference.metadata.records import PartitionId
 from reference.requests import Fetch, ProducedPart, RecordsDeletedPart, Request
 
 

@@ -12,7 +12,8 @@ from reference.configs import TopicConfig
 from reference.errors import Error
 from reference.leadership import Leadership
 from reference.log import Log, Slice
-from reference.messages import LogStart, PartitionState, ReplicaFetch, ReplicaFetched
+from reference.messages import LogStart, ReplicaFetch, ReplicaFetched
+from reference.metadata.records import PartitionState
 from reference.requests import (
     NO_EPOCH,
     NO_EPOCH_END,

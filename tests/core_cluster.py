@@ -7,7 +7,7 @@ from uuid import UUID
 
 from conformance.records import Batch, NewRecord, batch_of
 from reference.batch import Header
-from reference.messages import PartitionId
+from reference.metadata.records import PartitionId
 from reference.replica import Replica
 from reference.requests import (
     CreateTopics,

@@ -4,7 +4,7 @@ import pytest
 
 from reference.configs import Configs
 from reference.errors import Error
-from reference.messages import PartitionId
+from reference.metadata.records import PartitionId
 from reference.requests import (
     AlterPartitionReassignments,
     ConfigChange,

@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 
 from reference.batch import Header
 from reference.decisions.isr import alter_partition
-from reference.messages import (
-    AlterPartition,
-    FetchDue,
-    HeartbeatDue,
-    PartitionId,
-    RequestExpired,
-    Timer,
-)
+from reference.messages import AlterPartition, FetchDue, HeartbeatDue, RequestExpired, Timer
+from reference.metadata.records import PartitionId
 from reference.requests import Produced
 from reference.rules import Rules
 from reference.simulator.cluster import Cluster

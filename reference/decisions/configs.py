@@ -7,7 +7,8 @@ from reference.configs import NO_OVERRIDES, Configs, InvalidChange, InvalidConfi
 from reference.decisions.placement import Refused
 from reference.decisions.state import ControllerState
 from reference.errors import Error
-from reference.messages import CONTROLLER, ConfigRecord, MetadataRecord
+from reference.messages import CONTROLLER
+from reference.metadata.records import ConfigRecord, MetadataRecord
 from reference.requests import (
     ConfigsAltered,
     IncrementalAlterConfigs,

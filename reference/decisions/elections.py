@@ -3,7 +3,7 @@
 from reference.decisions.placement import Refused
 from reference.decisions.state import ControllerState
 from reference.errors import Error
-from reference.messages import NO_LEADER
+from reference.metadata.records import NO_LEADER
 from reference.requests import (
     ElectionType,
     ElectLeaders,

@@ -6,7 +6,7 @@ from reference.decisions.placement import PARTITIONS_MAX, Refused, check_replica
 from reference.decisions.state import ControllerState
 from reference.errors import Error
 from reference.image import TopicImage
-from reference.messages import PartitionId
+from reference.metadata.records import PartitionId
 from reference.requests import (
     CreatePartitions,
     MorePartitions,

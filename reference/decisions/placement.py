@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from reference.decisions.state import ControllerState
 from reference.errors import Error
-from reference.messages import PartitionId, PartitionState
+from reference.metadata.records import PartitionId, PartitionState
 from reference.requests import NewTopic
 
 DEFAULT = -1

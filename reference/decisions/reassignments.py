@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from reference.decisions.placement import Refused, check_replicas
 from reference.decisions.state import ControllerState
 from reference.errors import Error
-from reference.messages import PartitionState
+from reference.metadata.records import PartitionState
 from reference.requests import (
     AlterPartitionReassignments,
     ListPartitionReassignments,

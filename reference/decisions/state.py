@@ -7,14 +7,8 @@ from uuid import UUID
 
 from reference.configs import Configs
 from reference.image import MetadataImage
-from reference.messages import (
-    CONTROLLER,
-    Effect,
-    MetadataRecord,
-    MetadataUpdate,
-    PartitionState,
-    Send,
-)
+from reference.messages import CONTROLLER, Effect, MetadataUpdate, Send
+from reference.metadata.records import MetadataRecord, PartitionState
 from reference.rules import Rules
 
 

@@ -17,8 +17,8 @@ from reference.decisions.placement import (
 )
 from reference.decisions.state import ControllerState
 from reference.errors import Error
-from reference.messages import (
-    CONTROLLER,
+from reference.messages import CONTROLLER
+from reference.metadata.records import (
     ConfigRecord,
     MetadataRecord,
     PartitionId,

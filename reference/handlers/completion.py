@@ -2,7 +2,8 @@
 
 from reference.broker_state import BrokerState
 from reference.handlers import acknowledgement, fetch, forwarding, low_watermark
-from reference.messages import PartitionId, RequestExpired
+from reference.messages import RequestExpired
+from reference.metadata.records import PartitionId
 from reference.purgatory import Waiting, WaitingDeletion, WaitingFetch, WaitingProduce
 from reference.replica import Replica
 

@@ -6,7 +6,7 @@ from reference.broker_state import BrokerState, hint
 from reference.compression import ZSTD
 from reference.errors import Error
 from reference.log import Slice
-from reference.messages import PartitionId
+from reference.metadata.records import PartitionId
 from reference.purgatory import WaitingFetch
 from reference.replica import Replica
 from reference.requests import (

@@ -3,7 +3,8 @@
 from reference.broker_state import BrokerState
 from reference.errors import Error
 from reference.image import TopicImage
-from reference.messages import NO_LEADER, Forwarded, PartitionState
+from reference.messages import Forwarded
+from reference.metadata.records import NO_LEADER, PartitionState
 from reference.requests import (
     ClusterDescribed,
     CreateTopics,

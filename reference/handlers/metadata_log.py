@@ -4,11 +4,10 @@ from reference.broker_state import BrokerState
 from reference.handlers import background
 from reference.handlers.completion import progress
 from reference.handlers.replication import fetch_from_leader
-from reference.messages import (
+from reference.messages import FetchDue, MetadataUpdate
+from reference.metadata.records import (
     ConfigRecord,
-    FetchDue,
     MetadataRecord,
-    MetadataUpdate,
     PartitionId,
     PartitionState,
     TopicRemoved,

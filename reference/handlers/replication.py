@@ -3,7 +3,8 @@
 from reference.broker_state import BrokerState
 from reference.handlers import background
 from reference.handlers.completion import answer_follower, progress
-from reference.messages import NO_LEADER, FetchDue, PartitionId, ReplicaFetch, ReplicaFetched
+from reference.messages import FetchDue, ReplicaFetch, ReplicaFetched
+from reference.metadata.records import NO_LEADER, PartitionId
 
 
 def fetch_from_leader(broker: BrokerState, partition: PartitionId) -> None:

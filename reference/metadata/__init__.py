@@ -1,0 +1,1 @@
+"""Who keeps the cluster's metadata: a quorum of voters, or ZooKeeper."""
