@@ -23,6 +23,8 @@ CODEC_MASK = 0x07
 LOG_APPEND_TIME_BIT = 0x08
 TRANSACTIONAL_BIT = 0x10
 CONTROL_BIT = 0x20
+DELETE_HORIZON_BIT = 0x40
+"""The base timestamp is the time from which tombstones may go (KIP-534)."""
 
 SEQUENCE_MASK = 0x7FFFFFFF
 NO_PRODUCER = -1
@@ -52,6 +54,15 @@ class Header(NamedTuple):
     def last_sequence(self) -> int:
         """Sequence numbers wrap from 2^31-1 to 0 (KIP-98)."""
         return (self.base_sequence + self.last_offset_delta) & SEQUENCE_MASK
+
+    @property
+    def is_control(self) -> bool:
+        return bool(self.attributes & CONTROL_BIT)
+
+    @property
+    def delete_horizon_ms(self) -> int | None:
+        """From when on the batch's tombstones may go; None before it was cleaned (KIP-534)."""
+        return self.base_timestamp if self.attributes & DELETE_HORIZON_BIT else None
 
     @property
     def codec(self) -> int:

@@ -19,17 +19,19 @@ from reference.handlers import (
     replication,
 )
 from reference.messages import (
+    Effect,
+    CheckpointDue,
     ClientGone,
     Decided,
-    Effect,
     Event,
     FetchDue,
     FromClient,
     FromPeer,
-    HeartbeatDue,
     IsrCheckDue,
     MetadataUpdate,
+    NotController,
     ProducerIdsGranted,
+    RepeatDue,
     ReplicaFetch,
     ReplicaFetched,
     RequestExpired,
@@ -78,6 +80,7 @@ MESSAGES: Mapping[type, Callable[[BrokerState, int, Any], None]] = {
     ReplicaFetched: replication.on_fetched,
     MetadataUpdate: metadata_log.on_update,
     Decided: forwarding.on_decided,
+    NotController: forwarding.on_not_controller,
     ProducerIdsGranted: producer_ids.on_granted,
 }
 
@@ -88,9 +91,9 @@ class Broker(BrokerState):
     __slots__ = ()
 
     def start(self, now_ms: int) -> list[Effect]:
-        """Returns the effects of starting: the periodic timers, and the first heartbeat."""
+        """Returns the effects of starting: it asks what there is to know."""
         self.now_ms, self.effects = now_ms, []
-        background.start(self)
+        background.repeat(self)
         return self.effects
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
@@ -107,8 +110,10 @@ class Broker(BrokerState):
                 completion.expire(self, ticket)
             case ClientGone(ticket):
                 completion.abandon(self, ticket)
-            case HeartbeatDue():
-                background.heartbeat(self)
+            case RepeatDue():
+                background.repeat(self)
+            case CheckpointDue():
+                background.checkpoint(self)
             case IsrCheckDue():
                 background.check_isr(self)
             case RetentionCheckDue():

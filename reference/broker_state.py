@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from uuid import UUID
 
 from reference.configs import BrokerConfig, Configs, TopicConfig
 from reference.errors import Error
 from reference.fetch_session import FetchSessions
 from reference.image import MetadataImage
 from reference.messages import (
-    CONTROLLER,
-    Cancel,
     Effect,
+    Cancel,
+    ControllerMessage,
     Message,
     Reply,
     RequestExpired,
@@ -25,6 +26,7 @@ from reference.purgatory import Purgatory, Waiting
 from reference.replica import Replica
 from reference.requests import LeaderHint, Response, TopicRef
 from reference.rules import Rules
+from reference.storage.manager import LogManager
 
 Draw = Callable[[int], int]
 """Returns that many random bits."""
@@ -41,13 +43,23 @@ class Located(NamedTuple):
 @dataclass(slots=True)
 class BrokerState:
     id: int
-    brokers: tuple[int, ...]
+    incarnation: UUID
+    """Of this start of the process."""
     cluster_id: str
     rules: Rules
     static_configs: Mapping[str, str]
     draw: Draw
+    logs: LogManager
     now_ms: int = 0
     image: MetadataImage = field(default_factory=MetadataImage)
+    metadata_epoch: int = -1
+    """Controller epoch of the newest update that was obeyed."""
+    controller: int | None = None
+    """The node that was the controller when last heard of."""
+    broker_epoch: int = -1
+    """Of this life, once the image has its registration: from then on the broker takes part."""
+    serves: bool = False
+    """Whether clients are let in: not before the controller has seen it catch up."""
     replicas: dict[PartitionId, Replica] = field(default_factory=dict)
     purgatory: Purgatory = field(default_factory=Purgatory)
     producer_ids: ProducerIds = field(default_factory=ProducerIds)
@@ -56,19 +68,31 @@ class BrokerState:
     config: BrokerConfig = field(init=False)
     effects: list[Effect] = field(default_factory=list)
     """What the event in hand has brought about so far."""
+    asks: list[ControllerMessage] = field(default_factory=list)
+    """For the controller, wherever it is: the node knows, and takes them from here."""
 
     def __post_init__(self) -> None:
         self.configs = Configs(self.id, self.static_configs, self.image.configs)
         self.config = self.configs.broker_config()
         self.sessions = FetchSessions(self.rules, self.config.fetch_sessions_max, self.draw)
 
+    @property
+    def takes_part(self) -> bool:
+        """Whether the controller has registered this life of the broker."""
+        return self.broker_epoch >= 0
+
+    def adopt_image(self, image: MetadataImage) -> None:
+        """Puts other metadata in the place of what was known."""
+        self.image = image
+        self.configs = Configs(self.id, self.static_configs, image.configs)
+
     # ---- effects -------------------------------------------------------------------------------
 
     def send(self, to: int, message: Message) -> None:
         self.effects.append(Send(to, message))
 
-    def send_controller(self, message: Message) -> None:
-        self.effects.append(Send(CONTROLLER, message))
+    def send_controller(self, message: ControllerMessage) -> None:
+        self.asks.append(message)
 
     def wake(self, at_ms: int, timer: Timer) -> None:
         self.effects.append(Wake(at_ms, timer))
@@ -117,6 +141,29 @@ class BrokerState:
         if located.replica is None:
             return located
         return located._replace(error=located.replica.access_error(current_leader_epoch))
+
+    def hosted(self) -> list[PartitionId]:
+        """Every partition that this broker has a log of, in use or left over."""
+        return sorted({*self.replicas, *self.logs.partitions()})
+
+    def high_watermarks(self) -> dict[PartitionId, int]:
+        return {partition: replica.high_watermark for partition, replica in self.replicas.items()}
+
+    def readable(
+        self, topic: TopicRef, number: int, current_leader_epoch: int, *, from_follower: bool
+    ) -> Located:
+        """Finds a partition that a consumer may read here: from its leader, or where it says that
+        it knows of followers, from one of those (KIP-392)."""
+        located = self.locate(topic, number)
+        replica = located.replica
+        if replica is None:
+            return located
+        if from_follower and self.rules.followers_serve():
+            epoch = replica.state.leader_epoch
+            error = self.rules.leader_epoch_error(current_leader_epoch, epoch)
+        else:
+            error = replica.access_error(current_leader_epoch)
+        return located._replace(error=error)
 
     def loss_error(self, partition: PartitionId) -> Error:
         """What a request is told that waited for a partition which this broker leads no more."""

@@ -1,8 +1,7 @@
 """The configurations that the cluster honours: names, types, defaults and legal values.
 
 A name that is not here is refused, since a setting that is stored and ignored is a lie. Names and
-defaults are Kafka's (docs/configuration of 3.9); what compaction would need is absent, except for
-bounds that hold as long as nothing is compacted.
+defaults are Kafka's (docs/configuration of 3.9).
 """
 
 from collections.abc import Callable, Mapping
@@ -48,6 +47,14 @@ def number(type_: ConfigType, at_least: int, at_most: int | None = None) -> Chec
 
 def boolean(text: str) -> str | None:
     return None if text.strip().lower() in ("true", "false") else f"{text!r} is not true or false"
+
+
+def ratio(text: str) -> str | None:
+    """A fraction from 0 to 1, without an exponent."""
+    digits = text.strip()
+    if len(digits) > 20 or not digits.replace(".", "", 1).isdecimal() or float(digits) > 1:
+        return f"{text!r} is not a number from 0 to 1"
+    return None
 
 
 def one_of(*values: str) -> Check:
@@ -113,6 +120,14 @@ _TOPIC = (
         "How long at least a tombstone stays readable after it was cleaned.",
     ),
     _number(
+        "flush.messages",
+        LONG,
+        LONG_MAX,
+        1,
+        "log.flush.interval.messages",
+        "After how many records a log is forced to the disk.",
+    ),
+    _number(
         "max.message.bytes",
         INT,
         1_048_588,
@@ -143,6 +158,14 @@ _TOPIC = (
         check=one_of("CreateTime", "LogAppendTime"),
         broker_name="log.message.timestamp.type",
         documentation="Whether a record's timestamp is the client's or that of its append.",
+    ),
+    Definition(
+        name="min.cleanable.dirty.ratio",
+        type=ConfigType.DOUBLE,
+        default="0.5",
+        check=ratio,
+        broker_name="log.cleaner.min.cleanable.ratio",
+        documentation="How much of a log must be dirty before it is compacted.",
     ),
     _number(
         "min.compaction.lag.ms",
@@ -226,6 +249,27 @@ _BROKER = (
     ),
     _static("broker.id", INT, "-1", number(INT, -1), "The broker's number."),
     _static(
+        "broker.session.timeout.ms",
+        INT,
+        "9000",
+        number(INT, 1),
+        "How long a broker may be silent before the controller fences it.",
+    ),
+    _static(
+        "controller.quorum.election.timeout.ms",
+        INT,
+        "1000",
+        number(INT, 1),
+        "How long a voter waits for a leader before it stands for election.",
+    ),
+    _static(
+        "controller.quorum.fetch.timeout.ms",
+        INT,
+        "2000",
+        number(INT, 1),
+        "How long a voter goes without the leader, and the leader without a majority.",
+    ),
+    _static(
         "default.replication.factor",
         INT,
         "1",
@@ -233,11 +277,25 @@ _BROKER = (
         "Replicas of a topic that is created without saying how many.",
     ),
     _static(
+        "eligible.leader.replicas.enable",
+        ConfigType.BOOLEAN,
+        "true",
+        boolean,
+        "Whether partitions keep an ELR (KIP-966); in Kafka a feature of the metadata quorum.",
+    ),
+    _static(
         "fetch.max.bytes",
         INT,
         "57671680",
         number(INT, 1024),
         "The largest response to a fetch request, except for a first batch that is larger.",
+    ),
+    _static(
+        "log.cleaner.backoff.ms",
+        LONG,
+        "15000",
+        number(LONG, 1),
+        "How often logs are checked for having enough to compact.",
     ),
     _static(
         "log.retention.check.interval.ms",
@@ -268,11 +326,25 @@ _BROKER = (
         "How long a follower waits for the leader's response before it asks again.",
     ),
     _static(
+        "replica.high.watermark.checkpoint.interval.ms",
+        LONG,
+        "5000",
+        number(LONG, 1),
+        "How often the high watermarks are written to the disk.",
+    ),
+    _static(
         "replica.lag.time.max.ms",
         LONG,
         "30000",
         number(LONG, 1),
         "How long a follower may lag behind the leader's end before it leaves the ISR.",
+    ),
+    _static(
+        "zookeeper.session.timeout.ms",
+        INT,
+        "18000",
+        number(INT, 1),
+        "After how long a silence ZooKeeper ends a broker's session, where the metadata are there.",
     ),
 )
 

@@ -54,6 +54,10 @@ class TopicConfig:
     timestamp_before_max_ms: int
     log_append_time: bool
     min_insync_replicas: int
+    min_cleanable_dirty_ratio: float
+    min_compaction_lag_ms: int
+    delete_retention_ms: int
+    flush_messages: int
     retention_bytes: int
     retention_ms: int
     segment_bytes: int
@@ -67,6 +71,8 @@ class BrokerConfig:
     auto_create_topics: bool
     fetch_max_bytes: int
     fetch_sessions_max: int
+    cleaner_backoff_ms: int
+    checkpoint_ms: int
     replica_fetch_wait_ms: int
     replica_lag_ms: int
     retention_check_ms: int
@@ -97,6 +103,10 @@ class Configs:
             timestamp_before_max_ms=int(value("message.timestamp.before.max.ms")),
             log_append_time=value("message.timestamp.type") == "LogAppendTime",
             min_insync_replicas=int(value("min.insync.replicas")),
+            min_cleanable_dirty_ratio=float(value("min.cleanable.dirty.ratio")),
+            min_compaction_lag_ms=int(value("min.compaction.lag.ms")),
+            delete_retention_ms=int(value("delete.retention.ms")),
+            flush_messages=int(value("flush.messages")),
             retention_bytes=int(value("retention.bytes")),
             retention_ms=int(value("retention.ms")),
             segment_bytes=int(value("segment.bytes")),
@@ -111,9 +121,19 @@ class Configs:
             fetch_max_bytes=self.number("fetch.max.bytes"),
             fetch_sessions_max=self.number("max.incremental.fetch.session.cache.slots"),
             replica_fetch_wait_ms=self.number("replica.fetch.wait.max.ms"),
+            checkpoint_ms=self.number("replica.high.watermark.checkpoint.interval.ms"),
             replica_lag_ms=self.number("replica.lag.time.max.ms"),
+            cleaner_backoff_ms=self.number("log.cleaner.backoff.ms"),
             retention_check_ms=self.number("log.retention.check.interval.ms"),
         )
+
+    def topic_value(self, topic: str, name: str) -> str:
+        """Returns one setting of a topic, as text."""
+        return self._synonyms(TOPIC_CONFIGS[name], topic)[0].value or ""
+
+    def flag(self, name: str) -> bool:
+        """Returns a broker's setting of type BOOLEAN."""
+        return self._synonyms(BROKER_CONFIGS[name], None)[0].value == "true"
 
     def number(self, name: str) -> int:
         """Returns a broker's setting of a numeric type."""

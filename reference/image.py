@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from reference.metadata.records import (
+    BrokerRegistered,
     ConfigRecord,
     MetadataRecord,
     PartitionId,
     PartitionState,
+    ProducerIdsReserved,
     TopicRecord,
     TopicRemoved,
 )
@@ -21,6 +23,9 @@ class TopicImage:
     topic_id: UUID
     partitions: dict[int, PartitionState] = field(default_factory=dict)
 
+    def copy(self) -> "TopicImage":
+        return TopicImage(self.name, self.topic_id, dict(self.partitions))
+
 
 @dataclass(slots=True)
 class MetadataImage:
@@ -29,6 +34,9 @@ class MetadataImage:
     topics: dict[UUID, TopicImage] = field(default_factory=dict)
     ids: dict[str, UUID] = field(default_factory=dict)
     configs: dict[tuple[int, str], dict[str, str]] = field(default_factory=dict)
+    brokers: dict[int, BrokerRegistered] = field(default_factory=dict)
+    """The newest registration of each broker that ever registered, alive or not."""
+    next_producer_id: int = 0
 
     def apply(self, record: MetadataRecord) -> None:
         """Records must come in the order of the log, none left out."""
@@ -45,6 +53,35 @@ class MetadataImage:
                 self.configs.pop((ResourceType.TOPIC, topic.name), None)
             case ConfigRecord(resource_type=kind, resource=resource, name=name, value=value):
                 self._configure((kind, resource), name, value)
+            case BrokerRegistered(broker=broker):
+                self.brokers[broker] = record
+            case ProducerIdsReserved(next_producer_id=next_producer_id):
+                self.next_producer_id = next_producer_id
+
+    def copy(self) -> "MetadataImage":
+        """Returns an image of its own; the two share only values, which never change."""
+        return MetadataImage(
+            applied=self.applied,
+            topics={topic_id: topic.copy() for topic_id, topic in self.topics.items()},
+            ids=dict(self.ids),
+            configs={resource: dict(names) for resource, names in self.configs.items()},
+            brokers=dict(self.brokers),
+            next_producer_id=self.next_producer_id,
+        )
+
+    def snapshot_records(self) -> list[MetadataRecord]:
+        """Returns records that make this image anew, except for `applied`."""
+        records: list[MetadataRecord] = [*self.brokers.values()]
+        records.append(ProducerIdsReserved(next_producer_id=self.next_producer_id))
+        for topic in self.topics.values():
+            records.append(TopicRecord(name=topic.name, topic_id=topic.topic_id))
+            records += topic.partitions.values()
+        for (kind, resource), overrides in self.configs.items():
+            records += [
+                ConfigRecord(resource_type=kind, resource=resource, name=name, value=value)
+                for name, value in overrides.items()
+            ]
+        return records
 
     def _configure(self, resource: tuple[int, str], name: str, value: str | None) -> None:
         overrides = self.configs.setdefault(resource, {})

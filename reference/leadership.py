@@ -21,6 +21,8 @@ class Progress:
     log_start_offset: int = 0
     caught_up_ms: int = 0
     """The latest time at which it had everything that the leader had then."""
+    broker_epoch: int = -1
+    """Of the life in which it sent that fetch (KIP-903)."""
     fetched_ms: int = 0
     leader_end_then: int = 0
     """The leader's end at its latest fetch: reaching it later proves being caught up then."""
@@ -53,6 +55,7 @@ class Leadership:
         progress = self.followers[follower]
         starts_later = fetch.log_start_offset > progress.log_start_offset
         progress.end_offset = fetch.offset
+        progress.broker_epoch = fetch.broker_epoch
         progress.log_start_offset = fetch.log_start_offset
         if fetch.offset >= leader_end:
             progress.caught_up_ms = now_ms
@@ -85,6 +88,12 @@ class Leadership:
                 behind_ms=now_ms - self.followers[broker].caught_up_ms,
                 lag_ms=lag_ms,
             )
+        )
+
+    def broker_epochs(self, isr: tuple[int, ...], own: int) -> tuple[int, ...]:
+        """The lives that an ISR would consist of, as far as their fetches have told."""
+        return tuple(
+            own if broker == self.broker else self.followers[broker].broker_epoch for broker in isr
         )
 
     def may_join(self, follower: int, high_watermark: int) -> bool:

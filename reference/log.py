@@ -1,7 +1,9 @@
-"""One replica's log in memory: stamped batches in offset order, and what is derived from them.
+"""One replica's log: stamped batches in offset order, and what is derived from them.
 
 Derived are the leader epoch cache, the producer state and the segments, so that appending,
-truncating and deleting keep all of them in step.
+truncating and deleting keep all of them in step. All of it is in memory, to be read; what changes
+is written through to the log's folder, if it has one. Between two batches there may be offsets
+that no record has any more, where a compaction has passed.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,6 +16,13 @@ from reference.producer_state import ProducerSnapshot, ProducerState
 from reference.records import timestamps
 from reference.requests import NO_EPOCH
 from reference.rules import Rules
+from reference.storage.disk import DiskError
+from reference.storage.log_directory import LogDirectory
+from reference.storage.snapshot import Snapshot
+
+NEVER = 2**63 - 1
+OFFSETS_PER_SEGMENT_MAX = 2**31 - 1
+"""An index has four bytes for the distance from the segment's base."""
 
 
 class Slice(NamedTuple):
@@ -45,7 +54,7 @@ class Log:
     ends: list[int] = field(default_factory=list)
     """End offset of each batch, for searching."""
     segments: list[int] = field(default_factory=list)
-    """Base offset of the first batch of each segment. The last segment is the active one."""
+    """Base offset of each segment; each has a batch. The last segment is the active one."""
     epochs: EpochCache = field(default_factory=EpochCache)
     start_offset: int = 0
     end_offset: int = 0
@@ -53,6 +62,10 @@ class Log:
     """Leader epoch of the record before the end, even if that record is deleted by now."""
     size_bytes: int = 0
     active_bytes: int = 0
+    store: LogDirectory | None = None
+    """Where the log is kept; None for one that is in memory only."""
+    cleaned_up_to: int = 0
+    """Where the part begins that no compaction has seen."""
     _front_epoch: int = NO_EPOCH
     """Leader epoch of the last batch deleted from the front."""
     _front_producers: ProducerSnapshot = field(default_factory=dict)
@@ -64,17 +77,60 @@ class Log:
     @property
     def first_offset(self) -> int:
         """Base offset of the first batch. The log may start inside it."""
-        return self.headers[0].base_offset if self.headers else self.start_offset
+        if not self.headers:
+            return self.start_offset
+        return min(self.headers[0].base_offset, self.start_offset)
+
+    @property
+    def before(self) -> Snapshot:
+        """What the batches deleted from the front have left behind."""
+        return Snapshot(self._front_epoch, self._front_producers)
+
+    def state_at_end(self) -> Snapshot:
+        """What all batches, deleted or not, have made of the producers."""
+        return Snapshot(self.last_epoch, self.producers.producers)
+
+    def load(
+        self,
+        batches: list[bytes],
+        headers: list[Header],
+        *,
+        segments: list[int],
+        epochs: EpochCache,
+        start_offset: int,
+        before: Snapshot,
+    ) -> None:
+        """Becomes the log that was found on a disk."""
+        self.batches, self.headers, self.segments = batches, headers, segments
+        self.ends = [header.end_offset for header in headers]
+        self.start_offset = start_offset
+        self.end_offset = self.ends[-1] if self.ends else start_offset
+        self._front_epoch, self._front_producers = before
+        self.last_epoch = headers[-1].leader_epoch if headers else self._front_epoch
+        self.epochs = epochs
+        if epochs.starts and epochs.starts[0] < start_offset:
+            epochs.truncate_from_start(start_offset)
+        self._replay_producers()
+        self._measure()
 
     # ---- writing -------------------------------------------------------------------------------
 
-    def append(self, batch: bytes, segment_bytes: int, segment_ms: int) -> Header:
-        """Appends a stamped batch, in a new segment where the active one is full or too old."""
+    def append(
+        self, batch: bytes, segment_bytes: int, segment_ms: int, flush_messages: int = NEVER
+    ) -> Header:
+        """Appends a stamped batch, in a new segment where the active one is full or too old.
+
+        Raises DiskError: then the log is what it was, and nothing may be acknowledged.
+        """
         header = read_header(batch)
         if header.base_offset < self.end_offset:
             raise OutOfOrder(f"batch at {header.base_offset} below the end {self.end_offset}")
-        full = self.active_bytes + len(batch) > segment_bytes
-        if not self.segments or (self.active_bytes and (full or self._is_old(header, segment_ms))):
+        rolls = not self.segments or (
+            self.active_bytes > 0 and self._rolls(header, len(batch), segment_bytes, segment_ms)
+        )
+        if self.store is not None:
+            self._write(self.store, batch, header, rolls)
+        if rolls:
             self.segments.append(header.base_offset)
             self.active_bytes = 0
         self.batches.append(batch)
@@ -84,9 +140,41 @@ class Log:
         self.last_epoch = header.leader_epoch
         self.size_bytes += len(batch)
         self.active_bytes += len(batch)
-        self.epochs.assign(header.leader_epoch, header.base_offset)
+        if header.leader_epoch > self.epochs.latest:
+            self._assign_epoch(header.leader_epoch, header.base_offset)
         self.producers.remember(header)
+        if self.store is not None and (
+            self.end_offset - self.store.marks.recovery_point >= flush_messages
+        ):
+            self.store.flush(self.end_offset)
         return header
+
+    def _rolls(self, header: Header, size: int, segment_bytes: int, segment_ms: int) -> bool:
+        return (
+            self.active_bytes + size > segment_bytes
+            or self._is_old(header, segment_ms)
+            or header.end_offset - self.segments[-1] > OFFSETS_PER_SEGMENT_MAX
+        )
+
+    def _write(self, store: LogDirectory, batch: bytes, header: Header, rolls: bool) -> None:
+        try:
+            if rolls:
+                store.roll(header.base_offset, self.state_at_end())
+            store.append(batch, header)
+        except DiskError:
+            store.give_up()
+            if self.rules.stops_at_failed_write():
+                raise
+
+    def begin_epoch(self, leader_epoch: int) -> None:
+        """Takes note that the broker leads in an epoch from the end of the log on."""
+        if self.rules.new_leader_notes_epoch():
+            self._assign_epoch(leader_epoch, self.end_offset)
+
+    def _assign_epoch(self, leader_epoch: int, start_offset: int) -> None:
+        self.epochs.assign(leader_epoch, start_offset)
+        if self.store is not None:
+            self.store.save_epochs(self.epochs)
 
     def _is_old(self, header: Header, segment_ms: int) -> bool:
         first = self.headers[bisect_right(self.ends, self.segments[-1])]
@@ -94,14 +182,27 @@ class Log:
 
     def truncate(self, end_offset: int) -> None:
         """Removes the batches that end after `end_offset`, and what was derived from them."""
-        keep = bisect_right(self.ends, max(end_offset, self.start_offset))
+        wanted = max(end_offset, self.start_offset)
+        keep = bisect_right(self.ends, wanted)
+        if keep < len(self.headers):
+            wanted = max(min(wanted, self.headers[keep].base_offset), self.start_offset)
+        # Even where nothing is cut, an epoch that began at the end is not the new leader's.
+        self.epochs.truncate_from_end(min(wanted, self.end_offset))
+        if wanted < self.end_offset:
+            self._cut(keep, wanted)
+        if self.store is not None:
+            self.store.save_epochs(self.epochs)
+
+    def _cut(self, keep: int, end_offset: int) -> None:
         del self.batches[keep:], self.headers[keep:], self.ends[keep:]
-        self.end_offset = self.ends[-1] if self.ends else self.start_offset
+        self.end_offset = end_offset
+        self.cleaned_up_to = min(self.cleaned_up_to, end_offset)
         self.last_epoch = self.headers[-1].leader_epoch if self.headers else self._front_epoch
-        self.epochs.truncate_from_end(self.end_offset)
         del self.segments[bisect_left(self.segments, self.end_offset) :]
         self._replay_producers()
         self._measure()
+        if self.store is not None:
+            self.store.truncate(self.end_offset)
 
     def restart(self, offset: int, last_epoch: int, producers: ProducerSnapshot) -> None:
         """Empties the log, which then goes on from `offset`."""
@@ -113,6 +214,9 @@ class Log:
         self._front_producers = dict(producers)
         self._replay_producers()
         self._measure()
+        if self.store is not None:
+            self.store.restart(offset, self.before)
+            self.store.save_epochs(self.epochs)
 
     def delete_before(self, offset: int) -> None:
         """Moves the log's start forward and drops the batches that lie wholly before it."""
@@ -132,6 +236,10 @@ class Log:
         if not self.rules.keeps_producers_of_deleted_records():
             self._front_producers = {}
             self._replay_producers()
+        if self.store is not None:
+            first_base = self.segments[0] if self.segments else None
+            self.store.delete_before(offset, first_base, self.before)
+            self.store.save_epochs(self.epochs)
 
     def _drop_segments(self) -> None:
         if not self.headers:
@@ -158,6 +266,19 @@ class Log:
         index = bisect_right(self.ends, offset)
         return self.headers[index - 1].leader_epoch if index else self._front_epoch
 
+    def replace_front(self, segments: list[int], batches: list[bytes], up_to: int) -> None:
+        """Puts what a compaction has left in the place of all batches that end by an offset.
+
+        `segments` are those that the batches form now.
+        """
+        old, headers = bisect_right(self.ends, up_to), list(map(read_header, batches))
+        self.batches[:old] = batches
+        self.headers[:old] = headers
+        self.ends[:old] = [header.end_offset for header in headers]
+        self.segments[: bisect_left(self.segments, up_to)] = segments
+        self.cleaned_up_to = up_to
+        self._measure()
+
     # ---- reading -------------------------------------------------------------------------------
 
     def slice(self, start: int, limit: int, max_bytes: int, *, at_least_one: bool) -> Slice:
@@ -177,12 +298,14 @@ class Log:
 
     def first_at_or_after(self, timestamp_ms: int, limit: int) -> Found | None:
         """The first record below `limit` that is not older than the timestamp."""
-        for batch, header in zip(self.batches, self.headers, strict=True):
+        first = bisect_right(self.ends, self.store.offset_before(timestamp_ms)) if self.store else 0
+        for index in range(first, len(self.headers)):
+            header = self.headers[index]
             if header.base_offset >= limit:
                 break
             if header.max_timestamp < timestamp_ms:
                 continue
-            for offset, found_ms in timestamps(batch):
+            for offset, found_ms in timestamps(self.batches[index]):
                 fits = self.start_offset <= offset < limit
                 if fits and self.rules.at_or_after(found_ms, timestamp_ms):
                     return Found(offset, found_ms, header.leader_epoch)

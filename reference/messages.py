@@ -1,7 +1,7 @@
 """What goes into a broker or the controller, and what comes out: messages, timers, effects.
 
-No message names a socket, a file or a clock; whoever drives a member owns those. Every message may
-be lost, and none is sent twice by the network: each sender repeats what it still needs.
+No message names a socket, a file or a clock; whoever drives a node owns those. Every message may
+be lost, late or repeated: each sender repeats what it still needs, each receiver knows what is old.
 """
 
 from dataclasses import dataclass
@@ -11,26 +11,37 @@ from reference.metadata.records import MetadataRecord, PartitionId
 from reference.producer_state import ProducerSnapshot
 from reference.requests import EpochEnd, Request, Response
 
+ZOOKEEPER = 0
+"""The address of the ZooKeeper ensemble; nodes have positive numbers."""
 CONTROLLER = 0
-"""The controller's address among the members; brokers have positive ids."""
+"""Whoever is the controller, where settings are asked for that belong to no single broker."""
 
 
 # ---- messages between brokers and the controller -----------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heartbeat:
-    """A broker is there and has applied the metadata log up to here."""
+class MetadataUpdate:
+    """Consecutive records of the metadata. A broker that lacks the ones before drops it.
 
-    applied: int
+    In quorum mode `first` is an offset of the metadata log, and records come from the replica of
+    it on the broker's own node. In ZooKeeper mode the controller numbers what it says from 0 on,
+    anew in each controller epoch, and begins with a snapshot.
+    """
+
+    controller_epoch: int
+    first: int
+    records: tuple[MetadataRecord, ...]
+    snapshot: bool = False
+    """Whether the records are all there is, and replace what was known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetadataUpdate:
-    """Consecutive records of the metadata log. A broker that lacks the ones before drops it."""
+class MetadataWanted:
+    """A broker has applied so much of what the controller of this epoch said."""
 
-    first: int
-    records: tuple[MetadataRecord, ...]
+    controller_epoch: int
+    applied: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +67,20 @@ class AlterPartition:
     leader_epoch: int
     partition_epoch: int
     isr: tuple[int, ...]
+    isr_epochs: tuple[int, ...] = ()
+    """Broker epochs of the members, as their fetches named them (KIP-903); -1 where unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProducerIdsWanted:
     pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotController:
+    """The forwarded request has reached a node that is not, or is no more, the controller."""
+
+    ticket: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +105,8 @@ class ReplicaFetch:
     log_start_offset: int
     attempt: int
     """Numbers the follower's requests; it takes only the response to its latest."""
+    broker_epoch: int = -1
+    """Of the follower's present life (KIP-903)."""
 
 
 class LogStart(NamedTuple):
@@ -100,6 +122,8 @@ class ReplicaFetched:
     id: PartitionId
     leader_epoch: int
     attempt: int
+    offset: int
+    """Where the request began that it answers."""
     records: bytes
     high_watermark: int
     log_start_offset: int
@@ -107,17 +131,17 @@ class ReplicaFetched:
     restart: LogStart | None = None
 
 
-Message = (
-    Heartbeat
-    | MetadataUpdate
-    | Forwarded
-    | Decided
-    | AlterPartition
-    | ProducerIdsWanted
-    | ProducerIdsGranted
-    | ReplicaFetch
-    | ReplicaFetched
-)
+class Internal:
+    """A message that a metadata member sends to another one, or to ZooKeeper."""
+
+    __slots__ = ()
+
+
+ControllerMessage = Forwarded | AlterPartition | ProducerIdsWanted | MetadataWanted
+"""What a broker says to the controller, whichever node that is."""
+FromController = MetadataUpdate | Decided | NotController | ProducerIdsGranted
+"""What the controller says to a broker."""
+Message = ControllerMessage | FromController | ReplicaFetch | ReplicaFetched | Internal
 
 
 # ---- events and effects ------------------------------------------------------------------------
@@ -155,8 +179,13 @@ class FetchDue:
 
 
 @dataclass(frozen=True, slots=True)
-class HeartbeatDue:
-    pass
+class RepeatDue:
+    """What the controller has not answered may be lost: ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointDue:
+    """The high watermarks go to the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +198,21 @@ class RetentionCheckDue:
     pass
 
 
-Timer = RequestExpired | FetchDue | HeartbeatDue | IsrCheckDue | RetentionCheckDue
+class InternalTimer:
+    """A timer of a metadata member."""
+
+    __slots__ = ()
+
+
+Timer = (
+    RequestExpired
+    | FetchDue
+    | RepeatDue
+    | CheckpointDue
+    | IsrCheckDue
+    | RetentionCheckDue
+    | InternalTimer
+)
 """A timer is a value: waking for an equal one replaces it, so there is one per purpose."""
 
 Event = FromClient | ClientGone | FromPeer | Timer

@@ -21,6 +21,7 @@ class Remembered(NamedTuple):
 
     base_sequence: int
     record_count: int
+    """How many it was appended with: compaction may have left fewer."""
     base_offset: int
     end_offset: int
     max_timestamp: int
@@ -74,7 +75,7 @@ class ProducerState:
             return
         batch = Remembered(
             header.base_sequence,
-            header.record_count,
+            header.last_offset_delta + 1,
             header.base_offset,
             header.end_offset,
             header.max_timestamp,

@@ -50,6 +50,8 @@ class WaitingDecision:
 
     ticket: int
     request: Request
+    is_refused: bool = False
+    """Whoever was asked is not the controller: another one must be."""
 
 
 Waiting = WaitingProduce | WaitingFetch | WaitingDeletion | WaitingDecision

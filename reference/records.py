@@ -21,10 +21,25 @@ class MalformedRecords(Exception):
 class Record(NamedTuple):
     offset_delta: int
     timestamp_ms: int
-    has_key: bool
+    key_start: int
+    key_bytes: int
+    """Where the key is in the uncompressed payload, and how long; -1 for none."""
+    value_bytes: int
+    """-1 for none: the record is a tombstone."""
     start: int
     end: int
     """Where the record, with its length in front, lies in the uncompressed payload."""
+
+    @property
+    def has_key(self) -> bool:
+        return self.key_bytes >= 0
+
+    @property
+    def is_tombstone(self) -> bool:
+        return self.value_bytes < 0
+
+    def key(self, payload: bytes) -> bytes:
+        return payload[self.key_start : self.key_start + self.key_bytes]
 
 
 def open_batch(batch: bytes) -> tuple[Header, bytes, list[Record]]:
@@ -56,11 +71,24 @@ def open_batch(batch: bytes) -> tuple[Header, bytes, list[Record]]:
 def timestamps(batch: bytes) -> list[tuple[int, int]]:
     """Returns (offset, timestamp in ms) of each record of a batch that a log holds."""
     header = read_header(batch)
-    if header.attributes & LOG_APPEND_TIME_BIT:
+    is_whole = header.record_count == header.last_offset_delta + 1
+    if header.attributes & LOG_APPEND_TIME_BIT and is_whole:
         first, last = header.base_offset, header.end_offset
         return [(offset, header.max_timestamp) for offset in range(first, last)]
     _, _, records = open_batch(batch)
+    if header.attributes & LOG_APPEND_TIME_BIT:
+        return [(header.base_offset + each.offset_delta, header.max_timestamp) for each in records]
     return [(header.base_offset + each.offset_delta, each.timestamp_ms) for each in records]
+
+
+def retimed(payload: bytes, record: Record, base_timestamp: int) -> bytes:
+    """Returns a record of the payload as it stands in a batch with this base timestamp."""
+    _, attributes_at = _varint(payload, record.start, VARINT_MAX_BYTES)
+    _, rest_at = _varint(payload, attributes_at + 1, VARLONG_MAX_BYTES)
+    attributes = payload[attributes_at : attributes_at + 1]
+    delta = _varint_of(record.timestamp_ms - base_timestamp)
+    content = attributes + delta + payload[rest_at : record.end]
+    return _varint_of(len(content)) + content
 
 
 def _record(payload: bytes, start: int, header: Header) -> Record:
@@ -70,8 +98,8 @@ def _record(payload: bytes, start: int, header: Header) -> Record:
         raise MalformedRecords(f"a record of {length} bytes")
     timestamp_delta, at = _varint(payload, at + 1, VARLONG_MAX_BYTES)
     offset_delta, at = _varint(payload, at, VARINT_MAX_BYTES)
-    key_bytes, at = _varint(payload, at, VARINT_MAX_BYTES)
-    value_bytes, at = _varint(payload, at + max(0, key_bytes), VARINT_MAX_BYTES)
+    key_bytes, key_start = _varint(payload, at, VARINT_MAX_BYTES)
+    value_bytes, at = _varint(payload, key_start + max(0, key_bytes), VARINT_MAX_BYTES)
     headers, at = _varint(payload, at + max(0, value_bytes), VARINT_MAX_BYTES)
     if min(key_bytes, value_bytes) < -1 or not 0 <= headers <= length:
         raise MalformedRecords("a negative length in a record")
@@ -86,7 +114,7 @@ def _record(payload: bytes, start: int, header: Header) -> Record:
     if at != end:
         raise MalformedRecords(f"a record ends {at - end:+} bytes from where its length says")
     timestamp_ms = header.base_timestamp + timestamp_delta
-    return Record(offset_delta, timestamp_ms, key_bytes >= 0, start, end)
+    return Record(offset_delta, timestamp_ms, key_start, key_bytes, value_bytes, start, end)
 
 
 def _varint(payload: bytes, at: int, max_bytes: int) -> tuple[int, int]:
@@ -102,3 +130,14 @@ def _varint(payload: bytes, at: int, max_bytes: int) -> tuple[int, int]:
             return (value >> 1) ^ -(value & 1), end + 1
         shift += 7
     raise MalformedRecords("a number of too many bytes")
+
+
+def _varint_of(number: int) -> bytes:
+    """A number of up to 64 bits, zigzag."""
+    left = (number << 1) ^ (number >> 63)
+    content = bytearray()
+    while left > 0x7F:
+        content.append(left & 0x7F | 0x80)
+        left >>= 7
+    content.append(left)
+    return bytes(content)

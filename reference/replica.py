@@ -5,7 +5,7 @@ leader's own epoch; a follower learns it from the next response. Between the two
 its log with the leader's by leader epochs, never by its high watermark (KIP-101, KIP-279, KIP-595).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from reference.batch import Header, read_header, split, stamped
 from reference.configs import TopicConfig
@@ -13,10 +13,10 @@ from reference.errors import Error
 from reference.leadership import Leadership
 from reference.log import Log, Slice
 from reference.messages import LogStart, ReplicaFetch, ReplicaFetched
-from reference.metadata.records import PartitionState
+from reference.metadata.records import NO_LEADER, PartitionState
+from reference.replication_rules import Asked
 from reference.requests import (
     NO_EPOCH,
-    NO_EPOCH_END,
     NO_OFFSET,
     NO_TIMESTAMP,
     EpochEnd,
@@ -48,30 +48,39 @@ class Replica:
     rules: Rules
     state: PartitionState
     config: TopicConfig
-    log: Log = field(init=False)
+    log: Log
     high_watermark: int = 0
     leadership: Leadership | None = None
     """None on followers."""
     attempt: int = 0
     """Number of the latest fetch from the leader; responses to older ones are dropped."""
 
-    def __post_init__(self) -> None:
-        self.log = Log(self.rules)
-
     def become(self, state: PartitionState, now_ms: int, *, first: bool) -> bool:
         """Adopts the controller's word; returns whether a leader epoch began here."""
-        new_epoch = first or state.leader_epoch > self.state.leader_epoch
-        self.state = state
+        known, self.state = self.state, state
+        new_epoch = first or self.rules.begins_epoch(
+            known.leader_epoch, state.leader_epoch, same_leader=state.leader == known.leader
+        )
         if new_epoch:
-            self.attempt += 1
-            self.leadership = None
-            if state.leader == self.broker:
-                self.log.epochs.assign(state.leader_epoch, self.log.end_offset)
-                self.leadership = Leadership(self.broker, self.rules, self.log.end_offset)
+            self._begin_epoch()
         if self.leadership:
             self.leadership.adopt(state, now_ms)
             self.advance_high_watermark()
         return new_epoch
+
+    def _begin_epoch(self) -> None:
+        self.attempt += 1
+        former, self.leadership = self.leadership, None
+        end_offset = self.log.end_offset
+        if self.state.leader == self.broker:
+            self.log.epochs.assign(self.state.leader_epoch, end_offset)
+            self.leadership = Leadership(self.broker, self.rules, end_offset)
+            if former and not self.rules.forgets_acknowledgements():
+                self.leadership.followers = former.followers
+        elif self.state.leader != NO_LEADER:
+            kept = self.rules.kept_by_new_follower(self.high_watermark, end_offset)
+            if kept < end_offset:
+                self.log.truncate(kept)
 
     # ---- as leader: writing --------------------------------------------------------------------
 
@@ -181,9 +190,7 @@ class Replica:
         if last_epoch == NO_EPOCH:
             return None
         end = self.log.epochs.end_of(last_epoch, self.log.end_offset)
-        if end == NO_EPOCH_END or end.leader_epoch < last_epoch or end.end_offset < offset:
-            return end
-        return None
+        return None if self.rules.is_position_on_log(offset, last_epoch, end) else end
 
     def visible(self, offset: int, max_bytes: int, *, at_least_one: bool) -> Slice:
         """What a consumer may be given from `offset` on."""
@@ -236,6 +243,7 @@ class Replica:
             id=fetch.id,
             leader_epoch=fetch.leader_epoch,
             attempt=fetch.attempt,
+            offset=fetch.offset,
             records=records,
             high_watermark=self.high_watermark,
             log_start_offset=self.log.start_offset,
@@ -256,7 +264,7 @@ class Replica:
 
     # ---- as follower ---------------------------------------------------------------------------
 
-    def next_fetch(self) -> ReplicaFetch:
+    def next_fetch(self, broker_epoch: int) -> ReplicaFetch:
         """The request for what comes after this log; responses to earlier ones are void."""
         self.attempt += 1
         return ReplicaFetch(
@@ -267,6 +275,7 @@ class Replica:
             high_watermark=self.high_watermark,
             log_start_offset=self.log.start_offset,
             attempt=self.attempt,
+            broker_epoch=broker_epoch,
         )
 
     def expects(self, sender: int, fetched: ReplicaFetched) -> bool:
@@ -274,8 +283,10 @@ class Replica:
         return (
             self.leadership is None
             and sender == self.state.leader
-            and self.rules.in_current_epoch(fetched.leader_epoch, self.state.leader_epoch)
-            and fetched.attempt == self.attempt
+            and self.rules.is_awaited(
+                Asked(fetched.leader_epoch, fetched.attempt, fetched.offset),
+                Asked(self.state.leader_epoch, self.attempt, self.log.end_offset),
+            )
         )
 
     def absorb(self, fetched: ReplicaFetched) -> None:

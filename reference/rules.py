@@ -5,19 +5,22 @@ in an otherwise sound cluster. A method here decides; it never acts.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from reference.batch import SEQUENCE_MASK, crc_matches
+from reference.batch import SEQUENCE_MASK, Header, crc_matches
 from reference.errors import Error
+from reference.replication_rules import ReplicationRules
 from reference.requests import NO_EPOCH, NO_OFFSET, EpochEnd, FetchedPart
 
 if TYPE_CHECKING:
     from reference.image import MetadataImage, TopicImage
+    from reference.metadata.quorum.messages import Position
+    from reference.metadata.records import MetadataRecord
 
 
-class Rules:
+class Rules(ReplicationRules):
     # ---- connections ---------------------------------------------------------------------------
 
     def advertised(self, served: Mapping[int, range]) -> Mapping[int, range]:
@@ -104,45 +107,53 @@ class Rules:
         """PROD-09: no id of a block that was granted is ever granted again."""
         return first + count
 
-    # ---- replication ---------------------------------------------------------------------------
+    # ---- the controller's decisions about a partition ------------------------------------------
 
-    def maximal_isr(self, committed: Iterable[int], proposed: Iterable[int]) -> frozenset[int]:
-        """ISR-02: until the controller has answered, both ISRs may be the one it elects from."""
-        return frozenset(committed).union(proposed)
-
-    def in_current_epoch(self, asked: int, current: int) -> bool:
-        """ISR-02, LOG-04: leader and follower deal with each other in one leader epoch only."""
-        return asked == current
-
-    def committed(self, high_watermark: int, end_offset: int) -> bool:
-        """ISR-05: acks=-1 is answered once all members of the ISR have the whole batch."""
-        return high_watermark >= end_offset
-
-    def enough_in_sync(self, isr_size: int, min_insync_replicas: int) -> bool:
-        """ISR-06: acks=-1 promises at least min.insync.replicas copies."""
-        return isr_size >= min_insync_replicas
-
-    def keeps_up(
-        self, *, end_offset: int, high_watermark: int, leader_end: int, behind_ms: int, lag_ms: int
+    def may_be_elected(
+        self, *, active: bool, in_isr: bool, in_elr: bool, isr_is_empty: bool
     ) -> bool:
-        """ISR-07: caught up with the leader's end, now or not longer ago than the lag limit."""
-        return end_offset >= leader_end or behind_ms <= lag_ms
+        """LEAD-03, LEAD-04: alive, and in the ISR, or in the ELR where the ISR is empty."""
+        return active and (in_isr or (isr_is_empty and in_elr))
 
-    def may_join_isr(self, end_offset: int, high_watermark: int, epoch_start: int) -> bool:
-        """ISR-08: a new leader's high watermark lags, so its epoch's start counts (KAFKA-7128)."""
-        return end_offset >= high_watermark and end_offset >= epoch_start
+    def may_be_elected_as_last_known(self, active: bool) -> bool:
+        """ISR-09, LEAD-03: the last known leader leads again only if it is alive (KAFKA-19522)."""
+        return active
 
-    def isr_change_is_current(
-        self, asked: tuple[int, int, int], current: tuple[int, int, int]
-    ) -> bool:
-        """ISR-08: compare-and-set on leader, leader epoch and partition epoch (KIP-497)."""
-        return asked == current
+    def may_elect_uncleanly(self, enabled: bool) -> bool:
+        """LEAD-03, LEAD-05: who is outside ISR and ELR leads only where the topic allows it."""
+        return enabled
 
-    def truncation_offset(self, own: EpochEnd, leaders: EpochEnd) -> int:
-        """LOG-04: the largest offset at which both logs can still agree (KIP-279)."""
-        if own.leader_epoch != leaders.leader_epoch:
-            return own.end_offset
-        return min(own.end_offset, leaders.end_offset)
+    def next_leader_epoch(self, leader_epoch: int, *, clean: bool) -> int:
+        """LEAD-02, LEAD-05: each change of the leader begins an epoch, clean or not."""
+        return leader_epoch + 1
+
+    def isr_without(self, isr: tuple[int, ...], gone: int) -> tuple[int, ...]:
+        """ISR-01, LEAD-03: a broker that is fenced or restarts uncleanly leaves the ISR."""
+        return tuple(broker for broker in isr if broker != gone)
+
+    def isr_may_be_empty(self, elr_enabled: bool) -> bool:
+        """ISR-09: the last member stays only where no ELR remembers it (KIP-966)."""
+        return elr_enabled
+
+    def keeps_elr(self, enabled: bool) -> bool:
+        """ISR-09: the ELR knows who has everything while the ISR is too small to add to it."""
+        return enabled
+
+    def elr_is_needed(self, isr_size: int, min_insync_replicas: int) -> bool:
+        """ISR-01, ISR-09: a large ISR acknowledges records that the ELR does not get."""
+        return isr_size < min_insync_replicas
+
+    def may_stay_eligible(self, clean: bool) -> bool:
+        """ISR-09: a restart without proof of a clean shutdown ends every place in ISR and ELR."""
+        return clean
+
+    def may_be_in_isr(self, *, fenced: bool, shutting_down: bool) -> bool:
+        """ISR-08: a fenced broker or one that shuts down does not join (KIP-841)."""
+        return not fenced and not shutting_down
+
+    def names_present_life(self, named_broker_epoch: int, broker_epoch: int) -> bool:
+        """ISR-08, ISR-09, CTL-06: who caught up may have restarted since, with less (KIP-903)."""
+        return named_broker_epoch in (NO_EPOCH, broker_epoch)
 
     def may_be_preferred_leader(self, replica: int, isr: Iterable[int]) -> bool:
         """LEAD-09: only a member of the ISR is moved to."""
@@ -151,6 +162,117 @@ class Rules:
     def reassignment_done(self, target: Iterable[int], isr: Iterable[int]) -> bool:
         """META-06: all of the target set is in sync, not some of it (KAFKA-15665)."""
         return set(target) <= set(isr)
+
+    # ---- the lives of brokers ------------------------------------------------------------------
+
+    def must_be_fenced(self, session_lost: bool) -> bool:
+        """CTL-05, CTL-03, LEAD-06: a broker whose session is over leads nothing any more."""
+        return session_lost
+
+    def may_register(self, *, same_incarnation: bool, session_alive: bool) -> bool:
+        """CTL-06: two live processes with one broker id are one too many."""
+        return same_incarnation or not session_alive
+
+    def broker_epoch_is_current(self, given: int, registered: int) -> bool:
+        """CTL-06: a heartbeat of a former life keeps nobody alive."""
+        return given == registered
+
+    def may_be_unfenced(self, applied: int, broker_epoch: int) -> bool:
+        """CTL-05, META-05: not before it has applied its own registration."""
+        return applied > broker_epoch
+
+    # ---- the controller that is elected through ZooKeeper --------------------------------------
+
+    def session_is_over(self, silent_ms: int, timeout_ms: int) -> bool:
+        """CTL-03, CTL-05: who says nothing for so long loses its session, be it dead or asleep."""
+        return silent_ms >= timeout_ms
+
+    def stands_for_election(self, controller_epoch: int) -> bool:
+        """CTL-03: where there is no controller, every live broker tries to become it, always."""
+        return True
+
+    def next_controller_epoch(self, controller_epoch: int) -> int:
+        """CTL-01: each controller has an epoch greater than all before."""
+        return controller_epoch + 1
+
+    def raised_epoch_version(self, version: int) -> int:
+        """CTL-01: /controller_epoch is raised only if it is still as the candidate has read it."""
+        return version
+
+    def checks_controller_epoch(self) -> bool:
+        """CTL-02: what a controller writes is refused once there is a newer one (KAFKA-6082)."""
+        return True
+
+    def controller_epoch_is_current(self, given: int, known: int) -> bool:
+        """CTL-02: a broker obeys no controller that is older than one it has obeyed."""
+        return given >= known
+
+    def image_to_start_from(
+        self, stored: "MetadataImage", remembered: "MetadataImage | None"
+    ) -> "MetadataImage":
+        """CTL-04: a new controller reads everything anew, also if it was the controller before."""
+        return stored
+
+    def restarted_since(self, broker_epoch: int, written_at: int) -> bool:
+        """ISR-08, CTL-06: who registered after it was written into the ISR has had a life since
+        that nobody watched, and may lack what it had."""
+        return broker_epoch > written_at
+
+    def is_same_registration(self, known_broker_epoch: int, broker_epoch: int) -> bool:
+        """CTL-06: a broker that went and came back between two looks has another broker epoch."""
+        return known_broker_epoch == broker_epoch
+
+    # ---- on the disk ---------------------------------------------------------------------------
+
+    def stops_at_failed_write(self) -> bool:
+        """DUR-04: what could not be written is not acknowledged, and nothing follows it."""
+        return True
+
+    def is_intact_on_disk(self, batch: bytes) -> bool:
+        """DUR-03: recovery verifies the checksum of what was not flushed."""
+        return crc_matches(batch)
+
+    def recovery_ends_at_bad_batch(self) -> bool:
+        """DUR-03, DUR-02: an unclean stop costs a suffix; nothing behind a gap is kept."""
+        return True
+
+    def recovers_epoch(self, leader_epoch: int) -> bool:
+        """LOG-06: epoch 0 is an epoch (KAFKA-10432)."""
+        return leader_epoch >= 0
+
+    def replayed_after_snapshot(self, headers: Sequence[Header]) -> Sequence[Header]:
+        """DUR-01, PROD-08: what was appended after the newest producer snapshot counts, too."""
+        return headers
+
+    def recovered_high_watermark(self, stored: int, log_start: int, end_offset: int) -> int:
+        """DUR-02, LEAD-04: what was known is kept, as far as the records are still there."""
+        return min(max(stored, log_start), end_offset)
+
+    def is_log_of(self, stored: UUID, topic_id: UUID) -> bool:
+        """META-03: a log belongs to the topic with its id, whatever other topic had the name."""
+        return stored == topic_id
+
+    def new_leader_notes_epoch(self) -> bool:
+        """LOG-06: a leader's epoch begins at its log's end even if it writes nothing."""
+        return True
+
+    # ---- compaction ----------------------------------------------------------------------------
+
+    def cleanable_end(self, committed: int, end_offset: int) -> int:
+        """LOG-08: only what is committed, and of decided transactions, may be compacted."""
+        return committed
+
+    def survivor(self, known: int, offset: int) -> int:
+        """LOG-08: of two records with one key, named by offset, the later one survives."""
+        return max(known, offset)
+
+    def tombstone_may_go(self, horizon_ms: int | None, now_ms: int) -> bool:
+        """LOG-08: not before delete.retention.ms after it was first cleaned (KIP-534)."""
+        return horizon_ms is not None and now_ms >= horizon_ms
+
+    def keeps_empty_batch(self, is_last_of_producer: bool) -> bool:
+        """LOG-09: a producer's last sequence outlives its records (KAFKA-3970)."""
+        return is_last_of_producer
 
     # ---- reading -------------------------------------------------------------------------------
 
@@ -163,6 +285,10 @@ class Rules:
     def wrong_broker_error(self) -> Error:
         """ERR-05: the partition exists, and another broker leads it."""
         return Error.NOT_LEADER_OR_FOLLOWER
+
+    def followers_serve(self) -> bool:
+        """CONS-06: a follower serves consumers that know of it, below its own high watermark."""
+        return True
 
     def visible_end(self, high_watermark: int, end_offset: int) -> int:
         """ISR-03: consumers see committed records only."""
@@ -277,3 +403,58 @@ class Rules:
     def partition_count_allowed(self, current: int, wanted: int) -> bool:
         """META-06: the number of partitions only grows."""
         return wanted > current
+
+    # ---- the metadata quorum -------------------------------------------------------------------
+
+    def election_epoch(self, known: int) -> int:
+        """CTL-01: a candidate may have voted for somebody else in an epoch that it knows."""
+        return known + 1
+
+    def may_vote(self, voted_for: int | None, candidate: int) -> bool:
+        """CTL-07: one vote per epoch; to say it again is none more."""
+        return voted_for in (None, candidate)
+
+    def remembers_vote(self) -> bool:
+        """CTL-07: the vote is on disk before it is sent."""
+        return True
+
+    def is_up_to_date(self, candidate: "Position", voter: "Position") -> bool:
+        """CTL-07, CTL-04: by last epoch, then length, a candidate's log is no less than mine."""
+        return candidate >= voter
+
+    def counted_voters(self, voters: Sequence[int], heard: Collection[int]) -> Sequence[int]:
+        """CTL-08, CTL-01: a majority is one of all voters, whether they are heard of or not."""
+        return voters
+
+    def has_majority(self, votes: int, voters: int) -> bool:
+        """CTL-07, CTL-01: with fewer votes one epoch could have two leaders."""
+        return 2 * votes > voters
+
+    def keeps_leading(self, heard: int, voters: int) -> bool:
+        """CTL-08: a leader that no majority follows resigns (KAFKA-15489)."""
+        return 2 * heard > voters
+
+    def majority_offset(self, ends: Iterable[int]) -> int:
+        """CTL-08: the largest offset that a majority of these logs has reached."""
+        in_order = sorted(ends)
+        return in_order[(len(in_order) - 1) // 2]
+
+    def may_commit(self, written_in: int, epoch: int) -> bool:
+        """CTL-08, CTL-04: a leader commits by a record of its own epoch (Raft, figure 8)."""
+        return written_in == epoch
+
+    def fetches_in_epoch(self, asked: int, epoch: int) -> bool:
+        """CTL-08: a fetch of another epoch acknowledges another leader's log."""
+        return asked == epoch
+
+    def position_matches(self, asked: "Position", leaders: "Position") -> bool:
+        """CTL-08: the follower's last record is in the leader's log, and at the same offset."""
+        return asked.epoch == leaders.epoch and asked.offset <= leaders.offset
+
+    def diverging_offset(self, own: "Position", leaders: "Position") -> int:
+        """CTL-08: cutting off more than what diverges could cut off what is committed."""
+        return min(own.offset, leaders.offset) if own.epoch == leaders.epoch else own.offset
+
+    def replayed(self, tail: "Sequence[MetadataRecord]") -> "Sequence[MetadataRecord]":
+        """CTL-04: a new controller begins with the snapshot and with all that came after it."""
+        return tail

@@ -4,7 +4,9 @@
 
 prints one line, `{"bootstrap": "127.0.0.1:40001,127.0.0.1:40002,127.0.0.1:40003"}`, and serves
 until SIGINT or SIGTERM. One process and one thread run all brokers; they replicate over the
-simulator's network, not over sockets. Logs are kept in memory and end with the process.
+simulator's network, not over sockets. With --data-dir logs and metadata are kept in files, one
+folder per broker, and the next server over the same folder goes on with them; without it they are
+kept in memory and end with the process.
 """
 
 import argparse
@@ -19,13 +21,16 @@ import traceback
 from collections import deque
 from collections.abc import Mapping
 from itertools import islice
+from pathlib import Path
 
 # kio imports Hypothesis where it finds it, and Hypothesis keeps a cache in the working directory.
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.devnull)
 
 from reference.mutants import MUTANTS
 from reference.rules import Rules
-from reference.simulator.cluster import Cluster
+from reference.simulator.cluster import Cluster, Mode
+from reference.storage.disk import Disk
+from reference.storage.files import FileDisk
 from reference.wire.frames import LENGTH, FrameReader
 from reference.wire.refusals import MalformedRequest
 
@@ -72,10 +77,16 @@ class Peer:
 class Server:
     """Listens for every broker of one cluster, and moves its events and its bytes."""
 
-    def __init__(self, listeners: Mapping[int, socket.socket], rules: Rules, seed: int) -> None:
+    def __init__(
+        self,
+        listeners: Mapping[int, socket.socket],
+        rules: Rules,
+        seed: int,
+        mode: Mode,
+        disks: dict[int, Disk] | None = None,
+    ) -> None:
         self.addresses = {broker: _address(each) for broker, each in listeners.items()}
         self._rules = rules
-        self._started_ns = time.monotonic_ns()
         self._cluster = Cluster(
             self.addresses,
             seed=seed,
@@ -83,7 +94,10 @@ class Server:
             latency_ms=(0, 0),
             wall_clock_ms=time.time_ns() // 1_000_000,
             traced=False,
+            mode=mode,
+            disks=disks,
         )
+        self._started_ns = time.monotonic_ns() - self._cluster.now_ms * 1_000_000
         self._crashes_told = 0
         self._listeners = listeners
         self._peers: set[Peer] = set()
@@ -127,6 +141,7 @@ class Server:
                     self._accept(key.data)
                 else:
                     key.data(key.fd)
+        self._cluster.stop()
         for peer in tuple(self._peers):
             self._close(peer)
         for listener in self._listeners.values():
@@ -314,6 +329,11 @@ def _listeners(host: str, ports: list[int]) -> dict[int, socket.socket]:
     return listeners
 
 
+def _disks(folder: Path, brokers: int) -> dict[int, Disk]:
+    """Returns a disk per broker, a folder each. Raises OSError."""
+    return {broker: FileDisk(folder / f"broker-{broker}") for broker in range(1, brokers + 1)}
+
+
 def _options(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     about, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(
@@ -323,6 +343,14 @@ def _options(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argp
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--brokers", type=int, default=3, metavar="N", help="default: 3")
+    parser.add_argument(
+        "--metadata",
+        type=Mode,
+        choices=tuple(Mode),
+        default=Mode.QUORUM,
+        help="who keeps them; default: quorum",
+    )
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="to keep logs and metadata in")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), metavar="NAME", help="one wrong rule")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the ids it draws")
     parser.add_argument("--host", default="127.0.0.1", help="to listen on; default: 127.0.0.1")
@@ -354,7 +382,11 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         parser.error(f"cannot listen on {options.host}: {error.strerror}")
     rules = MUTANTS[options.mutant].rules if options.mutant else Rules
-    server = Server(listeners, rules(), options.seed)
+    try:
+        disks = _disks(options.data_dir, options.brokers) if options.data_dir else None
+        server = Server(listeners, rules(), options.seed, options.metadata, disks)
+    except OSError as error:
+        parser.error(f"cannot use --data-dir {options.data_dir}: {error}")
     server.stop_at_signals(signal.SIGINT, signal.SIGTERM)
     if options.until_eof:
         try:

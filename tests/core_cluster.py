@@ -7,7 +7,7 @@ from uuid import UUID
 
 from conformance.records import Batch, NewRecord, batch_of
 from reference.batch import Header
-from reference.metadata.records import PartitionId
+from reference.metadata.records import NO_LEADER, PartitionId
 from reference.replica import Replica
 from reference.requests import (
     CreateTopics,
@@ -90,14 +90,14 @@ def described(cluster: Cluster, broker: int, topic: TopicRef) -> PartitionDescri
 
 def leader_of(cluster: Cluster, topic: TopicRef) -> int:
     """The leader of partition 0, as the controller knows it."""
-    found = cluster.controller.image.topic(topic)
+    found = cluster.image.topic(topic)
     assert found is not None
     return found.partitions[0].leader
 
 
 def replica(cluster: Cluster, broker: int, topic: TopicRef) -> Replica:
     """A broker's copy of partition 0."""
-    found = cluster.controller.image.topic(topic)
+    found = cluster.image.topic(topic)
     assert found is not None
     return cluster.brokers[broker].replicas[PartitionId(found.topic_id, 0)]
 
@@ -179,11 +179,11 @@ class Watch:
             assert set(broker.purgatory.partitions) == set(broker.purgatory.waiting)
             for partition, copy in broker.replicas.items():
                 self._look_at(number, partition, copy)
-        for topic in self.cluster.controller.image.topics.values():
-            for state in topic.partitions.values():
-                assert set(state.isr) <= set(state.replicas), "the ISR is among the replicas"
-                assert state.leader in state.isr, "the leader is in sync"
-                self._members_have_what_is_committed(state.id, state.isr)
+        for partition, states in self.cluster.committed.items():
+            state = states[-1]
+            assert set(state.isr) <= set(state.replicas), "the ISR is among the replicas"
+            assert state.leader in (NO_LEADER, *state.isr), "the leader is in sync"
+            self._members_have_what_is_committed(partition, state.isr)
 
     def _look_at(self, broker: int, partition: PartitionId, copy: Replica) -> None:
         log = copy.log
@@ -204,9 +204,10 @@ class Watch:
 
     def _members_have_what_is_committed(self, partition: PartitionId, isr: tuple[int, ...]) -> None:
         for member in isr:
-            copy = self.cluster.brokers[member].replicas.get(partition)
+            broker = self.cluster.brokers.get(member)
+            copy = broker.replicas.get(partition) if broker else None
             if copy is None:
-                continue  # it has not heard of the partition, so nothing is committed
+                continue  # it has not heard of the partition, or it does not run
             held = {h.base_offset for h in copy.log.headers}
             for (where, offset), content in self.committed.items():
                 if where == partition and offset >= copy.log.first_offset:
@@ -217,7 +218,7 @@ class Watch:
     def look_when_quiet(self) -> None:
         """Besides: all replicas hold one log, and nothing depends on how it came about."""
         self.look()
-        for topic in self.cluster.controller.image.topics.values():
+        for topic in self.cluster.image.topics.values():
             for state in topic.partitions.values():
                 copies = [self.cluster.brokers[b].replicas[state.id] for b in state.replicas]
                 leaders = [copy for copy in copies if copy.leadership]

@@ -35,6 +35,7 @@ from reference.requests import (
     TopicsCreated,
 )
 from reference.simulator.cluster import Cluster
+from reference.simulator.network import Plane
 from tests.core_cluster import (
     ask,
     batch,
@@ -111,10 +112,10 @@ def test_a_bad_topic_leaves_nothing_behind(
     running = cluster()
     create(running, "known")
     create(running, "a.b")
-    records = len(running.controller.records)
+    records = running.image.applied
     (answer,) = created(running, topic, validate_only=validate_only)
     assert (answer.name, answer.error) == (topic.name, error)
-    assert len(running.controller.records) == records
+    assert running.image.applied == records
 
 
 def test_good_topics_are_created_beside_bad_ones() -> None:
@@ -138,7 +139,7 @@ def test_good_topics_are_created_beside_bad_ones() -> None:
     good, mine = answers[1], answers[4]
     assert (good.partitions, good.replication_factor) == (4, 2)
     assert (mine.partitions, mine.replication_factor) == (2, 2)
-    states = running.controller.image.topics[mine.topic_id].partitions
+    states = running.image.topics[mine.topic_id].partitions
     assert [states[number].replicas for number in (0, 1)] == [(2, 3), (3, 1)]
     assert [states[number].leader for number in (0, 1)] == [2, 3]
 
@@ -148,7 +149,7 @@ def test_validation_answers_and_does_nothing() -> None:
     topic = new("t", 3, 2, configs=(("retention.ms", " 77 "),))
     (answer,) = created(running, topic, validate_only=True)
     assert (answer.error, answer.partitions, answer.replication_factor) == (Error.NONE, 3, 2)
-    assert not running.controller.records
+    assert not running.image.ids
     (again,) = created(running, topic)
     entry = {each.name: each for each in again.configs or ()}["retention.ms"]
     assert (entry.value, entry.source) == ("77", ConfigSource.TOPIC)
@@ -168,7 +169,7 @@ def test_partitions_are_only_added() -> None:
     running = cluster()
     topic_id = create(running, "t", partitions=2, replication_factor=2)
     produce(running, "t", batch(b"a"))
-    before = running.controller.image.topics[topic_id].partitions[0]
+    before = running.image.topics[topic_id].partitions[0]
     for count in (2, 1, 0, -1):
         assert grown(running, count) is Error.INVALID_PARTITIONS
     for assignments in (((1, 2), (2, 3)), ((1,),), ((1, 9),), ((1, 1),), ((),)):
@@ -176,7 +177,7 @@ def test_partitions_are_only_added() -> None:
         assert error is Error.INVALID_REPLICA_ASSIGNMENT
     assert grown(running, 3, assignments=((3, 1),)) is Error.NONE
     assert grown(running, 5) is Error.NONE
-    states = running.controller.image.topics[topic_id].partitions
+    states = running.image.topics[topic_id].partitions
     assert sorted(states) == [0, 1, 2, 3, 4]
     assert states[0] == before
     assert states[2].replicas == (3, 1)
@@ -278,11 +279,11 @@ def test_bad_changes_change_nothing(
 ) -> None:
     running = cluster()
     create(running, "t")
-    records = len(running.controller.records)
+    records = running.image.applied
     good = ConfigChange("segment.bytes", SET, "500")
     assert alter(running, kind, name, good, change) is error or kind == BROKER
     assert alter(running, kind, name, change) is error
-    assert len(running.controller.records) == records
+    assert running.image.applied == records
 
 
 def test_lists_grow_and_shrink() -> None:
@@ -384,7 +385,7 @@ def test_who_is_out_of_sync_is_not_elected() -> None:
     running = cluster(configs={"replica.lag.time.max.ms": "1000"})
     create(running, "t", assignments=((0, (1, 2, 3)),), partitions=-1, replication_factor=-1)
     assert reassign(running, (2, 1, 3)) is Error.NONE
-    running.cut(2, 1)
+    running.cut(2, 1, plane=Plane.REPLICATION)
     produce(running, "t", batch(b"a"))
     settle(running, 3_000)
     assert described(running, 1, "t").isr == (1, 3)
@@ -453,7 +454,7 @@ def test_a_reassignment_waits_for_the_whole_target_and_can_be_cancelled() -> Non
     running = cluster()
     create(running, "t", assignments=((0, (1,)),), partitions=-1, replication_factor=-1)
     produce(running, "t", batch(b"a"))
-    running.cut(3, 1)
+    running.cut(3, 1, plane=Plane.REPLICATION)
     assert reassign(running, None) is Error.NO_REASSIGNMENT_IN_PROGRESS
     assert reassign(running, (2, 3)) is Error.NONE
     (entry,) = ongoing(running).ongoing

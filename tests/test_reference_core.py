@@ -9,7 +9,6 @@ from conformance.records import Codec, read_batches
 from reference.errors import Error
 from reference.requests import (
     ClusterDescribed,
-    CreateTopics,
     DeleteRecords,
     DeleteRecordsPart,
     DeleteTopics,
@@ -23,7 +22,6 @@ from reference.requests import (
     ListOffsetsPart,
     Metadata,
     MetadataDescribed,
-    NewTopic,
     OffsetForLeaderEpoch,
     OffsetListedPart,
     OffsetsListed,
@@ -31,10 +29,10 @@ from reference.requests import (
     ProducePart,
     ProducerIdGiven,
     RecordsDeleted,
-    TopicsCreated,
     TopicsDeleted,
 )
 from reference.simulator.cluster import Cluster
+from reference.simulator.network import Plane
 from tests.core_cluster import (
     NOW_MS,
     ask,
@@ -159,7 +157,7 @@ def test_too_few_in_sync_replicas_refuse_acks_all() -> None:
     running = cluster(configs={"replica.lag.time.max.ms": "2000"})
     create(running, "t", configs=(("min.insync.replicas", "2"),))
     for other in followers(running, "t"):
-        running.pause(other)
+        running.cut(leader_of(running, "t"), other, plane=Plane.REPLICATION)
     assert produce(running, "t", batch(b"a"), acks=1).error is Error.NONE
     settle(running, 6_000)
     assert described(running, leader_of(running, "t"), "t").isr == (leader_of(running, "t"),)
@@ -167,7 +165,7 @@ def test_too_few_in_sync_replicas_refuse_acks_all() -> None:
     assert produce(running, "t", batch(b"c"), acks=1).base_offset == 1
     assert fetch(running, "t", 0).high_watermark == 0, "not committed below min.insync.replicas"
     for other in followers(running, "t"):
-        running.resume(other)
+        running.heal(leader_of(running, "t"), other)
     settle(running, 3_000)
     assert described(running, 1, "t").isr == (1, 2, 3)
     assert values(fetch(running, "t", 0).records) == [b"a", b"c"]
@@ -422,16 +420,6 @@ def test_there_is_no_transaction_coordinator() -> None:
         assert answer.error is error
 
 
-def test_without_the_controller_an_id_is_refused_for_now() -> None:
-    running = cluster()
-    running.cut(0, 1)
-    request = InitProducerId(
-        transactional_id=None, transaction_timeout_ms=0, producer_id=-1, producer_epoch=-1
-    )
-    answer = ask(running, 1, request)
-    assert answer == ProducerIdGiven(error=Error.COORDINATOR_LOAD_IN_PROGRESS)
-
-
 # ---- metadata -----------------------------------------------------------------------------------
 
 
@@ -480,14 +468,3 @@ def test_unknown_ids_are_not_names() -> None:
     assert isinstance(answer, MetadataDescribed)
     assert answer.topics[0].error is Error.UNKNOWN_TOPIC_ID
     assert answer.topics[0].name is None
-
-
-def test_a_cut_off_controller_ends_in_a_timeout() -> None:
-    running = cluster()
-    running.cut(0, 1)
-    topic = NewTopic(name="t", partitions=1, replication_factor=1)
-    began = running.now_ms
-    answer = ask(running, 1, CreateTopics(topics=(topic,), timeout_ms=2_000, validate_only=False))
-    assert isinstance(answer, TopicsCreated)
-    assert answer.topics[0].error is Error.REQUEST_TIMED_OUT
-    assert running.now_ms - began < 2_100

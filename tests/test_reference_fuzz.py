@@ -62,7 +62,7 @@ def fresh() -> Cluster:
     return running
 
 
-IDS = [fresh().controller.image.ids["t"], NO_TOPIC_ID, UUID(int=99)]
+IDS = [fresh().image.ids["t"], NO_TOPIC_ID, UUID(int=99)]
 KINDS: tuple[type[Request], ...] = get_args(Request)
 
 

@@ -1,21 +1,28 @@
 """The event queue, the network, and a cluster whose members fail."""
 
 import struct
-from dataclasses import replace
+from itertools import combinations
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference.batch import Header
-from reference.decisions.isr import alter_partition
-from reference.messages import AlterPartition, FetchDue, HeartbeatDue, RequestExpired, Timer
+from reference.errors import Error
+from reference.messages import FetchDue, RepeatDue, RequestExpired, Timer
 from reference.metadata.records import PartitionId
-from reference.requests import Produced
+from reference.requests import (
+    CreateTopics,
+    InitProducerId,
+    NewTopic,
+    Produced,
+    ProducerIdGiven,
+    TopicsCreated,
+)
 from reference.rules import Rules
 from reference.simulator.cluster import Cluster
 from reference.simulator.events import STALE_MAX, EventQueue, Kind
+from reference.simulator.network import Plane
 from tests.core_cluster import (
     BROKERS,
     ask,
@@ -30,7 +37,7 @@ from tests.core_cluster import (
     settle,
 )
 
-TIMER = HeartbeatDue()
+TIMER = RepeatDue()
 
 
 @given(times=st.lists(st.integers(0, 5), max_size=30))
@@ -76,7 +83,7 @@ def test_what_is_cancelled_does_not_pile_up() -> None:
 
 
 def test_equal_timers_are_equal_and_others_are_not() -> None:
-    timers: set[Timer] = {FetchDue(PartitionId(UUID(int=1), 0)), HeartbeatDue(), RequestExpired(0)}
+    timers: set[Timer] = {FetchDue(PartitionId(UUID(int=1), 0)), RepeatDue(), RequestExpired(0)}
     assert len(timers) == 3
     assert FetchDue(PartitionId(UUID(int=1), 0)) in timers
     assert FetchDue(PartitionId(UUID(int=2), 0)) not in timers
@@ -176,30 +183,6 @@ def test_brokers_need_positive_ids(addresses: dict[int, tuple[str, int]]) -> Non
         Cluster(addresses)
 
 
-def test_stale_isr_changes_are_refused() -> None:
-    running = cluster()
-    topic_id = create(running, "t")
-    partition = PartitionId(topic_id, 0)
-    controller = running.controller
-    state = controller.image.topics[topic_id].partitions[0]
-    leader = state.leader
-
-    current = AlterPartition(id=partition, leader_epoch=0, partition_epoch=0, isr=(leader,))
-
-    def asked(sender: int = leader, **fields: int | tuple[int, ...]) -> bool:
-        before = len(controller.records)
-        alter_partition(controller, sender, replace(current, **fields))  # type: ignore[arg-type]
-        return len(controller.records) > before
-
-    assert not asked(partition_epoch=1)
-    assert not asked(leader_epoch=1)
-    assert not asked(sender=leader % 3 + 1)
-    assert not asked(isr=(leader % 3 + 1,)), "the leader must stay"
-    assert not asked(isr=(leader, 9))
-    assert asked()
-    assert not asked(), "the same question is stale by now"
-
-
 def test_a_follower_aligns_by_epochs() -> None:
     """Two brokers that were each cut off end with one log, whatever each had appended alone."""
     running = cluster(configs={"replica.lag.time.max.ms": "600000"})
@@ -210,24 +193,20 @@ def test_a_follower_aligns_by_epochs() -> None:
     running.cut(leader, other)
     produce(running, "t", batch(b"lost"), acks=1)
     produce(running, "t", batch(b"lost too"), acks=1)
-    controller = running.controller
-    state = replica(running, leader, "t").state
-    controller.effects = []
-    controller.change(state, leader=other, leader_epoch=1)
-    running._perform(0, controller.effects)
-    settle(running, 100)
+    for number in BROKERS:
+        if number != leader:
+            running.cut(leader, number)
+    running.run(lambda: leader_of(running, "t") == other, 30_000)
     produce(running, "t", batch(b"kept"), acks=1)
-    running.heal(leader, other)
-    settle(running, 2_000)
+    for number in BROKERS:
+        running.heal(leader, number)
+    settle(running, 20_000)
     logs = [replica(running, number, "t").log for number in (leader, other)]
     assert logs[0].batches == logs[1].batches
-    assert [epoch(each) for each in logs[0].headers] == [0, 1]
+    newest = replica(running, other, "t").state.leader_epoch
+    assert [header.leader_epoch for header in logs[0].headers] == [0, newest]
     assert fetch(running, "t", 0).high_watermark == 2
     assert ask(running, other, produce_request("t", batch(b"more")))
-
-
-def epoch(header: Header) -> int:
-    return header.leader_epoch
 
 
 def replica_there(running: Cluster, number: int) -> bool:
@@ -247,3 +226,32 @@ def test_many_pipelined_requests_are_answered_in_turn() -> None:
         running.receive(connection, struct.pack(">hhihib", 3, 4, number, 0, 0, 0))
     settle(running)
     assert [int.from_bytes(frame[:4], "big") for frame in frames if frame] == list(range(count))
+
+
+def _cut_off_from_the_controller(running: Cluster, broker: int) -> None:
+    """Nobody is the controller as long as no two nodes hear of each other."""
+    for one, other in combinations(BROKERS, 2):
+        running.cut(one, other, plane=Plane.METADATA)
+    settle(running, 2_000)
+    assert running.brokers[broker].serves
+
+
+def test_without_the_controller_an_id_is_refused_for_now() -> None:
+    running = cluster()
+    _cut_off_from_the_controller(running, 1)
+    request = InitProducerId(
+        transactional_id=None, transaction_timeout_ms=0, producer_id=-1, producer_epoch=-1
+    )
+    answer = ask(running, 1, request)
+    assert answer == ProducerIdGiven(error=Error.COORDINATOR_LOAD_IN_PROGRESS)
+
+
+def test_a_cut_off_controller_ends_in_a_timeout() -> None:
+    running = cluster()
+    _cut_off_from_the_controller(running, 1)
+    topic = NewTopic(name="t", partitions=1, replication_factor=1)
+    began = running.now_ms
+    answer = ask(running, 1, CreateTopics(topics=(topic,), timeout_ms=2_000, validate_only=False))
+    assert isinstance(answer, TopicsCreated)
+    assert answer.topics[0].error is Error.REQUEST_TIMED_OUT
+    assert running.now_ms - began < 2_100

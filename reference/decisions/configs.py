@@ -4,11 +4,12 @@ from collections import Counter
 
 from reference.config_definitions import BROKER_CONFIGS, TOPIC_CONFIGS
 from reference.configs import NO_OVERRIDES, Configs, InvalidChange, InvalidConfig, altered
+from reference.decisions.availability import look_after_partitions
 from reference.decisions.placement import Refused
 from reference.decisions.state import ControllerState
 from reference.errors import Error
 from reference.messages import CONTROLLER
-from reference.metadata.records import ConfigRecord, MetadataRecord
+from reference.metadata.records import ConfigRecord
 from reference.requests import (
     ConfigsAltered,
     IncrementalAlterConfigs,
@@ -16,6 +17,9 @@ from reference.requests import (
     ResourceToAlter,
     ResourceType,
 )
+
+DECISIVE = ("min.insync.replicas", "unclean.leader.election.enable")
+"""Settings that change who may lead: an ELR is empty beside an ISR that has become large enough."""
 
 
 def alter_configs(controller: ControllerState, request: IncrementalAlterConfigs) -> ConfigsAltered:
@@ -29,6 +33,8 @@ def alter_configs(controller: ControllerState, request: IncrementalAlterConfigs)
             records = _changes(controller, resource)
             if controller.rules.takes_effect(request.validate_only):
                 controller.commit(records)
+                if any(record.name in DECISIVE for record in records):
+                    look_after_partitions(controller)
             answers.append(_answer(resource, Error.NONE, None))
         except Refused as refused:
             answers.append(_answer(resource, refused.error, refused.message))
@@ -39,7 +45,7 @@ def _answer(resource: ResourceToAlter, error: Error, message: str | None) -> Res
     return ResourceAltered(type=resource.type, name=resource.name, error=error, message=message)
 
 
-def _changes(controller: ControllerState, resource: ResourceToAlter) -> list[MetadataRecord]:
+def _changes(controller: ControllerState, resource: ResourceToAlter) -> list[ConfigRecord]:
     _check_resource(controller, resource)
     if len({change.name for change in resource.changes}) < len(resource.changes):
         raise Refused(Error.INVALID_REQUEST, "Duplicate configuration key.")
@@ -48,7 +54,7 @@ def _changes(controller: ControllerState, resource: ResourceToAlter) -> list[Met
     key = (resource.type, resource.name)
     overrides = controller.image.configs.get(key, NO_OVERRIDES)
     inherited = _inherited(controller, resource)
-    records: list[MetadataRecord] = []
+    records: list[ConfigRecord] = []
     for change in resource.changes:
         current = overrides.get(change.name)
         try:
@@ -76,7 +82,7 @@ def _check_resource(controller: ControllerState, resource: ResourceToAlter) -> N
             raise Refused(Error.UNKNOWN_TOPIC_OR_PARTITION, text)
     elif resource.type != ResourceType.BROKER:
         raise Refused(Error.INVALID_REQUEST, f"Unsupported resource type {resource.type}")
-    elif resource.name not in ("", *map(str, controller.brokers)):
+    elif resource.name not in ("", *map(str, sorted(controller.image.brokers))):
         raise Refused(Error.INVALID_REQUEST, f"There is no broker {resource.name!r}")
 
 

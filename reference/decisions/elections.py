@@ -1,9 +1,12 @@
-"""ElectLeaders (KIP-460): leadership moves to the preferred replica."""
+"""ElectLeaders (KIP-460): leadership moves to the preferred replica, or to whoever is left."""
 
+from dataclasses import replace
+
+from reference.decisions.partition_change import next_state
 from reference.decisions.placement import Refused
 from reference.decisions.state import ControllerState
 from reference.errors import Error
-from reference.metadata.records import NO_LEADER
+from reference.metadata.records import NO_LEADER, PartitionState
 from reference.requests import (
     ElectionType,
     ElectLeaders,
@@ -38,12 +41,37 @@ def _elect(controller: ControllerState, partition: Partition, election: int) -> 
     state = controller.image.named(partition)
     if state is None:
         raise Refused(Error.UNKNOWN_TOPIC_OR_PARTITION, "No such partition.")
+    if election == ElectionType.UNCLEAN:
+        _elect_anybody(controller, state)
+    else:
+        _elect_preferred(controller, state)
+
+
+def _elect_preferred(controller: ControllerState, state: PartitionState) -> None:
     preferred = state.replicas[0]
-    unclean = election == ElectionType.UNCLEAN
-    if (unclean and state.leader != NO_LEADER) or preferred == state.leader:
-        raise Refused(Error.ELECTION_NOT_NEEDED, "The partition has the leader it should have.")
-    if unclean:
-        raise Refused(Error.ELIGIBLE_LEADERS_NOT_AVAILABLE, "No replica can become the leader.")
-    if not controller.rules.may_be_preferred_leader(preferred, state.isr):
-        raise Refused(Error.PREFERRED_LEADER_NOT_AVAILABLE, f"Broker {preferred} is not in sync.")
-    controller.change(state, leader=preferred, leader_epoch=state.leader_epoch + 1)
+    if preferred == state.leader:
+        raise Refused(Error.ELECTION_NOT_NEEDED, "The preferred replica leads already.")
+    if not controller.is_active(preferred) or not controller.rules.may_be_preferred_leader(
+        preferred, state.isr
+    ):
+        text = f"Broker {preferred} is not alive and in sync."
+        raise Refused(Error.PREFERRED_LEADER_NOT_AVAILABLE, text)
+    changed = next_state(
+        state, controller.terms(controller.image.topics[state.id.topic_id]), leader=preferred
+    )
+    assert changed is not None, "the leader changes"
+    controller.commit([changed])
+
+
+def _elect_anybody(controller: ControllerState, state: PartitionState) -> None:
+    if state.leader != NO_LEADER:
+        raise Refused(Error.ELECTION_NOT_NEEDED, "The partition has a leader.")
+    changed = next_state(
+        state,
+        replace(
+            controller.terms(controller.image.topics[state.id.topic_id]), elects_uncleanly=True
+        ),
+    )
+    if changed is None:
+        raise Refused(Error.ELIGIBLE_LEADERS_NOT_AVAILABLE, "No replica is alive.")
+    controller.commit([changed])

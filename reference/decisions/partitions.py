@@ -2,7 +2,13 @@
 
 from collections import Counter
 
-from reference.decisions.placement import PARTITIONS_MAX, Refused, check_replicas, first_state
+from reference.decisions.placement import (
+    PARTITIONS_MAX,
+    Refused,
+    check_replicas,
+    first_state,
+    placed,
+)
 from reference.decisions.state import ControllerState
 from reference.errors import Error
 from reference.image import TopicImage
@@ -45,13 +51,12 @@ def _create(controller: ControllerState, more: MorePartitions, *, validate_only:
     if more.count - current > PARTITIONS_MAX:
         raise Refused(Error.POLICY_VIOLATION, f"More than {PARTITIONS_MAX} new partitions.")
     assignment = _assignment(controller, topic, more)
+    states = [
+        first_state(controller, PartitionId(topic.topic_id, current + index), replicas)
+        for index, replicas in enumerate(assignment)
+    ]
     if controller.rules.takes_effect(validate_only):
-        controller.commit(
-            [
-                first_state(PartitionId(topic.topic_id, current + index), replicas)
-                for index, replicas in enumerate(assignment)
-            ]
-        )
+        controller.commit([*states])
 
 
 def _assignment(
@@ -60,7 +65,7 @@ def _assignment(
     additional = more.count - len(topic.partitions)
     factor = len(topic.partitions[0].replicas)
     if more.assignments is None:
-        return [controller.place(factor) for _ in range(additional)]
+        return placed(controller, additional, factor)
     if len(more.assignments) != additional:
         text = f"{len(more.assignments)} assignments for {additional} additional partitions."
         raise Refused(Error.INVALID_REPLICA_ASSIGNMENT, text)

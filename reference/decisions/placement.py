@@ -37,13 +37,21 @@ def automatic_assignment(controller: ControllerState, topic: NewTopic, at_most: 
         factor = controller.configs.number("default.replication.factor")
     if count == DEFAULT:
         count = controller.configs.number("num.partitions")
-    brokers = len(controller.brokers)
+    brokers = len(controller.image.brokers)
     if factor > brokers:
         text = f"{factor} replicas cannot be placed on {brokers} registered brokers."
         raise Refused(Error.INVALID_REPLICATION_FACTOR, text)
     if count > at_most:
         text = f"More than {PARTITIONS_MAX} partitions in one request."
         raise Refused(Error.POLICY_VIOLATION, text)
+    return placed(controller, count, factor)
+
+
+def placed(controller: ControllerState, count: int, factor: int) -> Assignment:
+    """Returns replicas that the cluster chose, for so many partitions. Raises Refused."""
+    if not any(map(controller.is_active, controller.image.brokers)):
+        text = "All brokers are currently fenced or in controlled shutdown."
+        raise Refused(Error.INVALID_REPLICATION_FACTOR, text)
     return [controller.place(factor) for _ in range(count)]
 
 
@@ -75,7 +83,7 @@ def check_replicas(
 ) -> None:
     """Raises Refused unless they are distinct registered brokers, as many as expected."""
     text = ""
-    unknown = [broker for broker in replicas if broker not in controller.brokers]
+    unknown = [broker for broker in replicas if broker not in controller.image.brokers]
     if not replicas:
         text = "The manual partition assignment includes an empty replica list."
     elif len(set(replicas)) < len(replicas):
@@ -88,13 +96,22 @@ def check_replicas(
         raise Refused(Error.INVALID_REPLICA_ASSIGNMENT, text)
 
 
-def first_state(partition: PartitionId, replicas: tuple[int, ...]) -> PartitionState:
-    """Returns a new partition: the first replica leads, and all are in sync at offset 0."""
+def first_state(
+    controller: ControllerState, partition: PartitionId, replicas: tuple[int, ...]
+) -> PartitionState:
+    """Returns a new partition: its active replicas are in sync at offset 0, the first one leads.
+
+    Raises Refused where none is active.
+    """
+    active = [broker for broker in replicas if controller.is_active(broker)]
+    if not active:
+        text = f"All replicas of partition {partition.number} are fenced or shutting down."
+        raise Refused(Error.INVALID_REPLICA_ASSIGNMENT, text)
     return PartitionState(
         id=partition,
         replicas=replicas,
-        leader=replicas[0],
+        leader=active[0],
         leader_epoch=0,
-        isr=tuple(sorted(replicas)),
+        isr=tuple(sorted(active)),
         partition_epoch=0,
     )

@@ -4,8 +4,9 @@ New replicas are added first; those to go are removed once the whole target set 
 Source: metadata/.../controller/PartitionReassignmentReplicas.java.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from reference.decisions.partition_change import reassigned
 from reference.decisions.placement import Refused, check_replicas
 from reference.decisions.state import ControllerState
 from reference.errors import Error
@@ -64,6 +65,7 @@ def _alter(controller: ControllerState, wanted: Reassignment) -> None:
     if wanted.replicas is None:
         if not (state.adding or state.removing):
             raise Refused(Error.NO_REASSIGNMENT_IN_PROGRESS, "Nothing to cancel.")
+        _check_survivors(state, state.adding)
         _settle(controller, state, _without(state.replicas, state.adding))
         return
     target = wanted.replicas
@@ -71,14 +73,15 @@ def _alter(controller: ControllerState, wanted: Reassignment) -> None:
     # What an unfinished reassignment was adding is given up, unless the new target has it too.
     before = _without(state.replicas, state.adding)
     adding, removing = _without(target, before), _without(before, target)
-    dropped = _without(_without(state.replicas, before), target)
-    changed = controller.change(
+    _check_survivors(state, _without(_without(state.replicas, before), target))
+    changed = reassigned(
         state,
+        controller.terms(controller.image.topics[state.id.topic_id]),
         replicas=(*target, *removing),
         adding=adding,
         removing=removing,
-        **_leaving(state, dropped),
     )
+    controller.commit([changed])
     complete_if_done(controller, changed)
 
 
@@ -91,24 +94,15 @@ def complete_if_done(controller: ControllerState, state: PartitionState) -> None
 
 
 def _settle(controller: ControllerState, state: PartitionState, target: tuple[int, ...]) -> None:
-    gone = _without(state.replicas, target)
-    controller.change(state, replicas=target, adding=(), removing=(), **_leaving(state, gone))
+    terms = controller.terms(controller.image.topics[state.id.topic_id])
+    controller.commit([reassigned(state, terms, replicas=target, adding=(), removing=())])
 
 
-def _leaving(state: PartitionState, gone: Sequence[int]) -> dict[str, object]:
-    """What changes with replicas that go: the ISR, the epoch, and the leader if it is one."""
-    if not gone:
-        return {}
-    isr = _without(state.isr, gone)
-    leader = state.leader
-    if leader in gone:
-        candidates = [broker for broker in _without(state.replicas, gone) if broker in isr]
-        if not candidates:
-            text = "No replica that stays is in sync; the partition would lose its leader."
-            raise Refused(Error.INVALID_REPLICA_ASSIGNMENT, text)
-        leader = candidates[0]
-    # The epoch moves although the leader may stay: what a removed replica acknowledged is void.
-    return {"isr": isr, "leader": leader, "leader_epoch": state.leader_epoch + 1}
+def _check_survivors(state: PartitionState, gone: tuple[int, ...]) -> None:
+    """Raises Refused where nobody who stays is sure to have what is committed."""
+    if gone and not _without((*state.isr, *state.elr), gone):
+        text = "No replica that stays is in sync; the partition would lose its leader."
+        raise Refused(Error.INVALID_REPLICA_ASSIGNMENT, text)
 
 
 def _without(brokers: Iterable[int], others: Iterable[int]) -> tuple[int, ...]:

@@ -74,7 +74,7 @@ def _create(
         for name, value in overrides.items()
     ]
     records += [
-        first_state(PartitionId(topic_id, number), replicas)
+        first_state(controller, PartitionId(topic_id, number), replicas)
         for number, replicas in enumerate(assignment)
     ]
     takes_effect = controller.rules.takes_effect(validate_only)

@@ -1,50 +1,69 @@
 """What a broker does unasked: heartbeats, watching its ISRs, deleting what is too old."""
 
 from reference.broker_state import BrokerState
+from reference.handlers import forwarding, producer_ids
 from reference.handlers.completion import progress
 from reference.messages import (
     AlterPartition,
-    Heartbeat,
-    HeartbeatDue,
+    CheckpointDue,
     IsrCheckDue,
+    MetadataWanted,
+    RepeatDue,
     RetentionCheckDue,
 )
 from reference.replica import Replica
 
-HEARTBEAT_MS = 500
+REPEAT_MS = 500
 
 
 def start(broker: BrokerState) -> None:
-    """Sets the periodic timers going."""
-    heartbeat(broker)
+    """Sets the periodic timers going, once the broker takes part."""
     _wake_for_isr_check(broker)
     _wake_for_retention_check(broker)
+    broker.wake(broker.now_ms + broker.config.checkpoint_ms, CheckpointDue())
 
 
-def say_where(broker: BrokerState) -> None:
-    """Tells the controller how far the metadata has come; it answers with what is missing."""
-    broker.send_controller(Heartbeat(applied=broker.image.applied))
-
-
-def heartbeat(broker: BrokerState) -> None:
-    """Besides, repeats the ISR changes that the controller has not decided: they may be lost."""
-    say_where(broker)
+def repeat(broker: BrokerState) -> None:
+    """Repeats what the controller has not answered: question and answer may both be lost."""
+    broker.send_controller(
+        MetadataWanted(controller_epoch=broker.metadata_epoch, applied=broker.image.applied)
+    )
+    forwarding.forward_again(broker)
+    producer_ids.ask_again(broker)
     for replica in broker.replicas.values():
         if replica.leadership and replica.leadership.proposed_isr:
             _propose(broker, replica)
-    broker.wake(broker.now_ms + HEARTBEAT_MS, HeartbeatDue())
+    broker.wake(broker.now_ms + REPEAT_MS, RepeatDue())
+
+
+def checkpoint(broker: BrokerState) -> None:
+    """Writes down how far each partition is committed, for the next start of this broker."""
+    broker.logs.checkpoint(broker.high_watermarks())
+    broker.wake(broker.now_ms + broker.config.checkpoint_ms, CheckpointDue())
 
 
 def check_isr(broker: BrokerState) -> None:
     """Asks that followers which lag leave the ISR."""
-    lag_ms = broker.config.replica_lag_ms
     for replica in broker.replicas.values():
-        if replica.leadership:
-            wanted = replica.leadership.isr_that_keeps_up(
-                replica.state, replica.high_watermark, replica.log.end_offset, broker.now_ms, lag_ms
-            )
-            ask_for_isr(broker, replica, wanted)
+        shrink_isr(broker, replica)
     _wake_for_isr_check(broker)
+
+
+def shrink_isr(broker: BrokerState, replica: Replica) -> None:
+    """Asks that one follower which lags leaves the ISR; the next one, once that is decided."""
+    leadership, isr = replica.leadership, replica.state.isr
+    if leadership is None or leadership.proposed_isr:
+        return
+    keeps_up = leadership.isr_that_keeps_up(
+        replica.state,
+        replica.high_watermark,
+        replica.log.end_offset,
+        broker.now_ms,
+        broker.config.replica_lag_ms,
+    )
+    if keeps_up != isr:
+        slow = next(member for member in isr if member not in keeps_up)
+        ask_for_isr(broker, replica, tuple(member for member in isr if member != slow))
 
 
 def ask_for_isr(broker: BrokerState, replica: Replica, wanted: tuple[int, ...]) -> None:
@@ -64,6 +83,7 @@ def _propose(broker: BrokerState, replica: Replica) -> None:
         leader_epoch=state.leader_epoch,
         partition_epoch=state.partition_epoch,
         isr=leadership.proposed_isr,
+        isr_epochs=leadership.broker_epochs(leadership.proposed_isr, broker.broker_epoch),
     )
     broker.send_controller(ask)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from reference.broker_state import BrokerState, hint
+from reference.broker_state import BrokerState, Located, hint
 from reference.compression import ZSTD
 from reference.errors import Error
 from reference.log import Slice
@@ -20,6 +20,8 @@ from reference.requests import (
 )
 
 ZSTD_SINCE_FETCH = 10
+FOLLOWERS_SINCE_FETCH = 11
+"""Older requests have no rack, so their clients know nothing of followers that serve (KIP-392)."""
 NOTHING = Slice(0, 0, 0)
 
 
@@ -79,8 +81,16 @@ def _read(broker: BrokerState, waiting: WaitingFetch, max_bytes: int) -> list[Re
     readings = []
     left, at_least_one = max_bytes, broker.rules.returns_at_least_one_batch()
     for part in waiting.context.parts:
-        reading = _read_part(broker, part, min(part.max_bytes, left), at_least_one=at_least_one)
-        _check_codec(reading, waiting.request.api_version)
+        version = waiting.request.api_version
+        located = broker.readable(
+            part.topic,
+            part.number,
+            part.current_leader_epoch,
+            from_follower=version >= FOLLOWERS_SINCE_FETCH,
+        )
+        size = min(part.max_bytes, left)
+        reading = _read_part(located, part, size, at_least_one=at_least_one)
+        _check_codec(reading, version)
         left = max(0, left - reading.found.size_bytes)
         at_least_one = at_least_one and not reading.found.size_bytes
         readings.append(reading)
@@ -88,9 +98,8 @@ def _read(broker: BrokerState, waiting: WaitingFetch, max_bytes: int) -> list[Re
 
 
 def _read_part(
-    broker: BrokerState, part: FetchPart, max_bytes: int, *, at_least_one: bool
+    located: Located, part: FetchPart, max_bytes: int, *, at_least_one: bool
 ) -> Reading:
-    located = broker.accessible(part.topic, part.number, part.current_leader_epoch)
     replica = located.replica
     if located.error or replica is None:
         return Reading(part, located.error, current_leader=hint(located))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from reference.broker_state import BrokerState
 from reference.errors import Error
-from reference.messages import Decided, Forwarded
+from reference.messages import Decided, Forwarded, NotController
 from reference.purgatory import WaitingDecision
 from reference.requests import (
     NO_TOPIC_ID,
@@ -47,6 +47,21 @@ def forward(broker: BrokerState, ticket: int, request: Request) -> None:
 def on_decided(broker: BrokerState, sender: int, decided: Decided) -> None:
     if decided.ticket in broker.purgatory.waiting:
         broker.finish(decided.ticket, decided.response)
+
+
+def on_not_controller(broker: BrokerState, sender: int, refused: NotController) -> None:
+    """Nothing was decided. The broker asks again when it may have heard of another controller."""
+    waiting = broker.purgatory.waiting.get(refused.ticket)
+    if isinstance(waiting, WaitingDecision):
+        waiting.is_refused = True
+
+
+def forward_again(broker: BrokerState) -> None:
+    """Passes on what a node refused that was not the controller."""
+    for waiting in broker.purgatory.waiting.values():
+        if isinstance(waiting, WaitingDecision) and waiting.is_refused:
+            waiting.is_refused = False
+            broker.send_controller(Forwarded(ticket=waiting.ticket, request=waiting.request))
 
 
 def expire(broker: BrokerState, waiting: WaitingDecision) -> None:

@@ -21,6 +21,7 @@ from reference.topic_names import name_error
 INTERNAL_TOPICS = ("__consumer_offsets", "__transaction_state")
 NOBODY = 0
 """The ticket of what a broker asks of the controller on its own account."""
+UNKNOWN = -1
 
 
 def metadata(broker: BrokerState, ticket: int, request: Metadata) -> None:
@@ -31,8 +32,8 @@ def metadata(broker: BrokerState, ticket: int, request: Metadata) -> None:
     _create_missing(broker, request, topics)
     described = MetadataDescribed(
         cluster_id=broker.cluster_id,
-        controller=broker.brokers[0],
-        brokers=broker.brokers,
+        controller=_controller(broker),
+        brokers=_live_brokers(broker),
         topics=topics,
     )
     broker.reply(ticket, described)
@@ -41,7 +42,9 @@ def metadata(broker: BrokerState, ticket: int, request: Metadata) -> None:
 def describe_cluster(broker: BrokerState, ticket: int, request: DescribeCluster) -> None:
     """Answers at once."""
     described = ClusterDescribed(
-        cluster_id=broker.cluster_id, controller=broker.brokers[0], brokers=broker.brokers
+        cluster_id=broker.cluster_id,
+        controller=_controller(broker),
+        brokers=_live_brokers(broker),
     )
     broker.reply(ticket, described)
 
@@ -58,6 +61,15 @@ def _describe(broker: BrokerState, ref: TopicRef) -> TopicDescription:
     bad_name = name_error(ref) is not None
     error = Error.INVALID_TOPIC_EXCEPTION if bad_name else Error.UNKNOWN_TOPIC_OR_PARTITION
     return TopicDescription(error=error, name=ref)
+
+
+def _live_brokers(broker: BrokerState) -> tuple[int, ...]:
+    known = broker.image.brokers
+    return tuple(number for number in sorted(known) if not known[number].fenced)
+
+
+def _controller(broker: BrokerState) -> int:
+    return UNKNOWN if broker.controller is None else broker.controller
 
 
 def _described(broker: BrokerState, topic: TopicImage) -> TopicDescription:

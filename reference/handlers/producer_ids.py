@@ -33,6 +33,12 @@ def on_granted(broker: BrokerState, sender: int, granted: ProducerIdsGranted) ->
         _serve(broker)
 
 
+def ask_again(broker: BrokerState) -> None:
+    """A block that clients wait for may have been lost on its way."""
+    if broker.producer_ids.tickets:
+        _serve(broker)
+
+
 def _serve(broker: BrokerState) -> None:
     ids = broker.producer_ids
     while ids.tickets:

@@ -12,7 +12,7 @@ def fetch_from_leader(broker: BrokerState, partition: PartitionId) -> None:
     replica = broker.replicas.get(partition)
     if replica is None or replica.leadership is not None or replica.state.leader == NO_LEADER:
         return
-    broker.send(replica.state.leader, replica.next_fetch())
+    broker.send(replica.state.leader, replica.next_fetch(broker.broker_epoch))
     broker.wake(broker.now_ms + broker.config.replica_fetch_wait_ms, FetchDue(partition))
 
 
@@ -24,6 +24,9 @@ def on_fetch(broker: BrokerState, follower: int, fetch: ReplicaFetch) -> None:
     if replica is None or leadership is None or follower not in leadership.followers:
         return
     if not broker.rules.in_current_epoch(fetch.leader_epoch, replica.state.leader_epoch):
+        return
+    heard = leadership.followers[follower].broker_epoch
+    if not broker.rules.is_latest_life(fetch.broker_epoch, heard):
         return
     leadership.waiting[follower] = fetch
     if replica.hear(follower, fetch, broker.now_ms):
@@ -41,4 +44,5 @@ def on_fetched(broker: BrokerState, leader: int, fetched: ReplicaFetched) -> Non
     if replica is None or not replica.expects(leader, fetched):
         return
     replica.absorb(fetched)
+    progress(broker, fetched.id)
     fetch_from_leader(broker, fetched.id)

@@ -40,7 +40,7 @@ class PartitionState:
     elr: tuple[int, ...] = ()
     """Eligible leader replicas (KIP-966): outside the ISR, yet sure to have what is committed."""
     last_known_elr: tuple[int, ...] = ()
-    """Those of them that stopped uncleanly since; or, where nobody is left, the last leader."""
+    """While the ISR is empty: the last leader, the last resort if the ELR becomes empty too."""
     recovering: bool = False
     """An unclean election made the leader (KIP-704, LeaderRecoveryState RECOVERING)."""
 
@@ -78,6 +78,14 @@ class ProducerIdsReserved:
     next_producer_id: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderChange:
+    """A leader of the metadata quorum begins its epoch (KIP-595). It changes no metadata, but it
+    has an offset like any other record, and what is committed with it is committed for good."""
+
+    leader: int
+
+
 MetadataRecord = (
     TopicRecord
     | PartitionState
@@ -85,5 +93,6 @@ MetadataRecord = (
     | ConfigRecord
     | BrokerRegistered
     | ProducerIdsReserved
+    | LeaderChange
 )
 """Each stands for itself: the newest record of a broker or partition replaces the one before."""

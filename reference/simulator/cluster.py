@@ -1,44 +1,66 @@
-"""Brokers, controller, clients and network around one queue of timed events.
+"""Nodes, clients and network around one queue of timed events.
 
 The simulator takes the next event and calls its time "now"; the server waits until the machine's
 clock has reached it. Everything else is the same code.
 """
 
+import contextlib
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 from reference.broker import Broker
 from reference.config_definitions import BROKER_CONFIGS
 from reference.configs import InvalidConfig, checked
-from reference.controller import Controller
+from reference.image import MetadataImage
 from reference.messages import (
-    CONTROLLER,
+    ZOOKEEPER,
     Cancel,
-    ClientGone,
     Effect,
     Event,
-    FromClient,
     FromPeer,
+    Message,
+    ReplicaFetch,
+    ReplicaFetched,
+    Reply,
     Send,
     Wake,
 )
-from reference.requests import Request, Response
+from reference.metadata.records import PartitionId, PartitionState
+from reference.metadata.zookeeper.ensemble import Ensemble
+from reference.node import Node
+from reference.requests import Request
 from reference.rules import Rules
+from reference.simulator.assembly import Assembly, Mode
+from reference.simulator.clients import Clients, Submission
+from reference.simulator.decided import Decided
 from reference.simulator.digest import Digest
 from reference.simulator.events import EventQueue, Kind
-from reference.simulator.network import Network
+from reference.simulator.network import Network, Plane
+from reference.storage.disk import Disk, DiskError
+from reference.storage.simulated import SimulatedDisk
 from reference.wire.adapter import Addresses
-from reference.wire.frames import FrameReader
-from reference.wire.session import Asked, CloseConnection, Session
 
-Deliver = Callable[[bytes | None], None]
-"""Hands a frame to the client side; None says that the broker has closed the connection."""
+__all__ = ["BrokerCrashed", "Cluster", "Mode", "Submission"]
 
 LATENCY_MS = (1, 5)
 WALL_CLOCK_MS = 1_767_225_600_000
 """2026-01-01 UTC: the date at which simulated time starts, since records carry dates."""
+BOOT_MS = 3_000
+"""How long a new cluster has been up before anybody looks at it."""
+SHUT_DOWN_WITHIN_MS = 10_000
+"""How long a node that is to stop waits for the controller to move leadership away."""
+BOOT_LIMIT_MS = 60_000
+"""Within which all its brokers must let clients in."""
+
+REPLICATION = frozenset({ReplicaFetch, ReplicaFetched})
+"""What brokers say to each other; all other messages are about metadata."""
+
+Member = Node | Ensemble
+Observer = Callable[[int, Event | None, list[Effect]], None]
+"""Called with a member's number, what it has handled, and what came of it; no event stands for a
+start, or for the beginning of a shutdown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,37 +72,8 @@ class BrokerCrashed:
     error: Exception
 
 
-@dataclass(slots=True)
-class Submission:
-    """A request that goes to a broker without frames, and its response once there is one."""
-
-    broker: int
-    request: Request
-    response: Response | None = None
-
-    @property
-    def is_done(self) -> bool:
-        return self.response is not None
-
-
-@dataclass(slots=True)
-class _Connection:
-    broker: int
-    session: Session
-    deliver: Deliver
-    reader: FrameReader
-    """For bytes that need not be frames."""
-    tickets: dict[int, int] = field(default_factory=dict)
-    """The core's ticket -> the session's, for requests inside the broker."""
-    is_closing: bool = False
-    """The broker has closed it; the client has yet to notice."""
-    is_pumped: bool = False
-    """Its requests are being handed to the broker, one after another and never one inside another,
-    however many of them are answered at once."""
-
-
 class Cluster:
-    """A controller and the brokers at `addresses`; time stands still between two events."""
+    """The nodes at `addresses`; time stands still between two events."""
 
     def __init__(
         self,
@@ -93,63 +86,68 @@ class Cluster:
         loss: float = 0.0,
         wall_clock_ms: int = WALL_CLOCK_MS,
         traced: bool = True,
+        mode: Mode = Mode.QUORUM,
+        disks: MutableMapping[int, Disk] | None = None,
     ) -> None:
-        """`configs` are what all brokers are started with; raises ValueError for a bad one.
+        """Starts all nodes, and lets time pass until their brokers let clients in.
 
-        `wall_clock_ms` is the date at which `now_ms` is 0. Without `traced` there is no digest.
+        `configs` are what all brokers are started with; raises ValueError for a bad one.
+        `wall_clock_ms` is the date when they do. Without `traced` there is no digest.
+        `disks` are those to start from; by default each is new, and simulated.
         """
-        if not addresses or min(addresses) <= CONTROLLER:
+        if not addresses or min(addresses) <= ZOOKEEPER:
             raise ValueError("brokers must have positive ids")
         self.addresses = addresses
         self.rules = rules or Rules()
+        self.mode = mode
         self.now_ms = 0
-        self._wall_clock_ms = wall_clock_ms
+        self._wall_clock_ms = wall_clock_ms - BOOT_MS
+        self.skew_ms: dict[int, int] = {}
+        """By how much the clock of a node is ahead."""
         self.events = 0
         self.crashes: list[BrokerCrashed] = []
         self.on_event: Callable[[int, Kind, Any, Any, Any], None] | None = None
         """Called with time, kind and content of every event before it happens."""
+        self.observers: list[Observer] = []
+        """Called after each event that a member has handled."""
         self.network = Network(random.Random(f"{seed} network"), latency_ms, loss)
         self.queue = EventQueue()
         self._digest = Digest() if traced else None
-        self._connections: dict[int, _Connection] = {}
-        self._opened = 0
-        self._tickets: dict[int, int | Submission] = {}
-        self._issued = 0
+        self.clients = Clients(self, addresses, self.rules, self.network, self.queue)
+        self.connect = self.clients.connect
+        self.disconnect = self.clients.disconnect
+        self.waiting = self.clients.waiting
+        self.receive = self.clients.receive
+        self.receive_raw = self.clients.receive_raw
         self._paused: dict[int, list[Event]] = {}
-        self.controller, self.brokers = self._members(seed, configs or {})
-        self.members: dict[int, Broker | Controller] = {CONTROLLER: self.controller}
-        self.members |= self.brokers
-        for number, member in self.members.items():
-            self._perform(number, member.start(self.clock_ms))
+        self.disks = disks if disks is not None else {}
+        for number in addresses:
+            if number not in self.disks:
+                self.disks[number] = SimulatedDisk()
+        self._assembly = Assembly(seed, tuple(sorted(addresses)), self.rules, _checked(configs))
+        self.members: dict[int, Member] = {}
+        self._stopping: dict[int, bool] = {}
+        """Nodes that are to stop, and whether they are to start again then."""
+        self._decided = Decided()
+        if mode is Mode.ZOOKEEPER:
+            self.members[ZOOKEEPER] = self._assembly.ensemble()
+        for number in sorted(addresses):
+            self.restart(number)
+        self._boot()
 
-    def _members(
-        self, seed: int, configs: Mapping[str, str]
-    ) -> tuple[Controller, dict[int, Broker]]:
-        try:
-            static = {name: checked(BROKER_CONFIGS, name, text) for name, text in configs.items()}
-        except InvalidConfig as error:
-            raise ValueError(str(error)) from error
-        numbers = tuple(sorted(self.addresses))
-        draw = random.Random(f"{seed} controller").getrandbits
-        controller = Controller(numbers, self.rules, static, draw)
-        brokers = {
-            number: Broker(
-                number,
-                numbers,
-                f"highwater-reference-{seed}",
-                self.rules,
-                static,
-                random.Random(f"{seed} broker {number}").getrandbits,
-            )
-            for number in numbers
-        }
-        return controller, brokers
+    def _boot(self) -> None:
+        def is_up() -> bool:
+            return bool(self.crashes) or all(map(self.lets_in, self.addresses))
+
+        self.run(lambda: False, BOOT_MS)
+        if not self.run(is_up, BOOT_LIMIT_MS):
+            raise RuntimeError(f"the brokers have not come up within {BOOT_LIMIT_MS} ms")
 
     # ---- time ----------------------------------------------------------------------------------
 
     @property
     def clock_ms(self) -> int:
-        """The date now, as brokers see it."""
+        """The date now, as members see it whose clock is right."""
         return self._wall_clock_ms + self.now_ms
 
     @property
@@ -160,25 +158,22 @@ class Cluster:
     def step(self) -> None:
         """Lets the next event happen, at its own time. Raises IndexError if there is none."""
         at_ms, _, kind, a, b, c = self.queue.pop()
-        self.now_ms = max(self.now_ms, at_ms)
+        if at_ms > self.now_ms:
+            self.now_ms = at_ms
         self.events += 1
         if self._digest:
             self._note(at_ms, kind, a, b, c)
         if self.on_event:
             self.on_event(at_ms, Kind(kind), a, b, c)
         if kind == Kind.MESSAGE:
-            if self.network.passes(c, a):
-                self._give(a, FromPeer(c, b))
+            if self.network.passes(c, a, replicates=type(b) in REPLICATION):
+                self.give(a, FromPeer(c, b))
         elif kind == Kind.TIMER:
-            self._give(a, b)
-        elif kind == Kind.FRAME:
-            self._arrive(a, b)
-        elif kind in (Kind.ANSWER, Kind.CLOSE):
-            self._deliver(a, b)
-        elif kind == Kind.REQUEST:
-            self._give(a, FromClient(self._ticket(b), b.request))
+            self.give(a, b)
+        elif kind == Kind.CALL:
+            b()
         else:
-            self._arrive_raw(a, b)
+            self.clients.on_event(kind, a, b)
 
     def _note(self, at_ms: int, kind: int, a: Any, b: Any, c: Any) -> None:
         assert self._digest is not None
@@ -186,7 +181,7 @@ class Cluster:
             self._digest.note(at_ms, kind, a, c, b)
         elif kind == Kind.REQUEST:
             self._digest.note(at_ms, kind, a, None, b.request)
-        else:
+        elif kind != Kind.CALL:
             self._digest.note_frame(at_ms, kind, a, b or b"")
 
     def run(self, until: Callable[[], bool], within_ms: int) -> bool:
@@ -200,156 +195,152 @@ class Cluster:
             self.step()
         return True
 
+    def at(self, at_ms: int, call: Callable[[], None]) -> None:
+        """Has something done at a time: a fault, or what a client does next."""
+        self.queue.push(at_ms, Kind.CALL, 0, call)
+
     @property
     def digest(self) -> str:
         """Names the whole run so far; empty where the cluster is not traced."""
         return self._digest.text if self._digest else ""
 
-    # ---- clients -------------------------------------------------------------------------------
-
-    def connect(self, broker: int, deliver: Deliver) -> int:
-        """Opens a connection; returns its number. Frames for the client go to `deliver`."""
-        self._opened += 1
-        session = Session(self.addresses, self.rules)
-        reader = FrameReader(self.rules.accepts_frame)
-        self._connections[self._opened] = _Connection(broker, session, deliver, reader)
-        return self._opened
-
-    def waiting(self, connection: int) -> int:
-        """How many requests of a connection have reached its broker and are not answered yet."""
-        opened = self._connections.get(connection)
-        return opened.session.waiting if opened else 0
-
-    def disconnect(self, connection: int) -> None:
-        """The client closes; what it has asked is still done, but nobody is told."""
-        gone = self._connections.pop(connection, None)
-        if gone is None:
-            return
-        self.network.forget(("up", connection))
-        self.network.forget(("down", connection))
-        self._abandon(gone)
-
-    def _abandon(self, gone: _Connection) -> None:
-        tickets, gone.tickets = gone.tickets, {}
-        for ticket in tickets:
-            del self._tickets[ticket]
-            self._give(gone.broker, ClientGone(ticket))
-
-    def receive(self, connection: int, frame: bytes) -> None:
-        """A frame, without its length, leaves the client for its broker."""
-        at_ms = self.network.arrival_ms(("up", connection), self.now_ms)
-        self.queue.push(at_ms, Kind.FRAME, connection, frame)
-
-    def receive_raw(self, connection: int, data: bytes) -> None:
-        """Bytes leave the client that need not be frames, their lengths included."""
-        at_ms = self.network.arrival_ms(("up", connection), self.now_ms)
-        self.queue.push(at_ms, Kind.BYTES, connection, data)
-
     def submit(self, broker: int, request: Request) -> Submission:
-        """Puts a request to a broker without frames, over a link of its own."""
-        submission = Submission(broker, request)
-        at_ms = self.network.arrival_ms(("submit", broker), self.now_ms)
-        self.queue.push(at_ms, Kind.REQUEST, broker, submission)
-        return submission
+        """Puts a request to a broker without frames."""
+        return self.clients.submit(broker, request)
 
-    def _ticket(self, asker: "int | Submission") -> int:
-        self._issued += 1
-        self._tickets[self._issued] = asker
-        return self._issued
+    # ---- what there is ---------------------------------------------------------------------
 
-    def _arrive(self, number: int, frame: bytes) -> None:
-        connection = self._connections.get(number)
-        if connection and not connection.is_closing:
-            connection.session.receive(frame)
-            self._pump(number)
+    @property
+    def nodes(self) -> dict[int, Node]:
+        """The nodes whose process runs."""
+        return {number: each for number, each in self.members.items() if isinstance(each, Node)}
 
-    def _arrive_raw(self, number: int, data: bytes) -> None:
-        connection = self._connections.get(number)
-        if connection is None or connection.is_closing:
+    @property
+    def brokers(self) -> dict[int, Broker]:
+        """The brokers whose process runs."""
+        return {number: node.broker for number, node in self.nodes.items()}
+
+    @property
+    def controller(self) -> int | None:
+        """The node that is the controller, in the newest epoch if several believe to be it."""
+        active = [(node.member.epoch, n) for n, node in self.nodes.items() if node.member.is_active]
+        return max(active)[1] if active else None
+
+    @property
+    def image(self) -> MetadataImage:
+        """The newest metadata that any running broker knows."""
+        newest = max(self.brokers.values(), key=lambda b: (b.metadata_epoch, b.image.applied))
+        return newest.image
+
+    @property
+    def committed(self) -> dict[PartitionId, list[PartitionState]]:
+        """Everything that was ever decided on each partition, in order."""
+        return self._decided.states
+
+    def lets_in(self, broker: int) -> bool:
+        """Whether a broker accepts connections."""
+        node = self.members.get(broker)
+        return isinstance(node, Node) and node.broker.serves
+
+    # ---- faults ----------------------------------------------------------------------------
+
+    def crash(self, number: int, *, power_loss: bool = False) -> None:
+        """Ends the process of a node, with all that it had in memory.
+
+        With a loss of power its disk also loses what was not synced, in whole or in part.
+        """
+        if power_loss:
+            disk = self.disks[number]
+            assert isinstance(disk, SimulatedDisk), "only a simulated disk can lose its power"
+            disk.lose_power(self.network.chance.random)
+        self._end(number)
+
+    def _end(self, number: int) -> None:
+        if self.members.pop(number, None) is None:
             return
-        connection.reader.feed(data)
+        self._paused.pop(number, None)
+        self._stopping.pop(number, None)
+        self.queue.forget(number)
+        self.clients.lose_broker(number)
+
+    def restart(self, number: int) -> None:
+        """Starts a node from its disk. Nothing happens if it runs; one that is about to stop is
+        started again when it has."""
+        if number in self.members:
+            if number in self._stopping:
+                self._stopping[number] = True
+            return
         try:
-            for frame in connection.reader.frames():
-                connection.session.receive(frame)
-        except CloseConnection:
-            self._pump(number)
-            self._refuse(number)
+            node = self._assembly.node(self.mode, number, self.disks[number])
+            self.members[number] = node
+            effects = node.start(self.clock_of(number))
+        except DiskError:
+            self._end(number)
         else:
-            self._pump(number)
+            self._after(number, node, None, effects)
 
-    def _pump(self, number: int) -> None:
-        """Puts everything that a session lets through to its broker."""
-        connection = self._connections.get(number)
-        if connection is None or connection.is_pumped:
+    def shut_down(self, number: int) -> None:
+        """Asks a node to stop in good order: once the controller lets it go, or if that takes too
+        long, with what it leads."""
+        node = self.members.get(number)
+        if not isinstance(node, Node) or number in self._paused or number in self._stopping:
             return
-        connection.is_pumped = True
-        while not connection.is_closing and number in self._connections:
-            if connection.broker not in self.members:
-                self._hang_up(number)
-                break
-            try:
-                todo = connection.session.next_request()
-            except CloseConnection:
-                self._refuse(number)
-                break
-            if todo is None:
-                break
-            if isinstance(todo, Asked):
-                ticket = self._ticket(number)
-                connection.tickets[ticket] = todo.ticket
-                self._give(connection.broker, FromClient(ticket, todo.request))
-            else:
-                self._send_frame(number, todo)
-        connection.is_pumped = False
+        self._stopping[number] = False
+        self.at(self.now_ms + SHUT_DOWN_WITHIN_MS, lambda: self._stop_node(number, node))
+        self._after(number, node, None, node.shut_down(self.clock_of(number)))
 
-    def _send_frame(self, number: int, frame: bytes) -> None:
-        at_ms = self.network.arrival_ms(("down", number), self.now_ms)
-        self.queue.push(at_ms, Kind.ANSWER, number, frame)
-
-    def _deliver(self, number: int, frame: bytes | None) -> None:
-        connection = self._connections.get(number)
-        if connection is None:
+    def _stop_node(self, number: int, node: Node) -> None:
+        if self.members.get(number) is not node:
             return
-        if frame is None:
-            self.disconnect(number)
-        connection.deliver(frame)
+        # Without the mark of a clean stop it is as if it had crashed.
+        with contextlib.suppress(DiskError):
+            node.close()
+        starts_again = self._stopping.get(number, False)
+        self._end(number)
+        if starts_again:
+            self.restart(number)
 
-    def _refuse(self, number: int) -> None:
-        """What a connection has sent is malformed."""
-        broker = self._connections[number].broker
-        others = [each for each, opened in self._connections.items() if opened.broker == broker]
-        for connection in self.rules.closed_by_garbage(number, others):
-            self._hang_up(connection)
+    def stop(self) -> None:
+        """Ends all processes, their disks in good order: nothing is left that could lead away."""
+        for number, node in self.nodes.items():
+            with contextlib.suppress(DiskError):
+                node.close()
+            self._end(number)
 
-    def _hang_up(self, number: int) -> None:
-        """The broker closes a connection; what it has sent arrives before."""
-        connection = self._connections.get(number)
-        if connection and not connection.is_closing:
-            connection.is_closing = True
-            self._abandon(connection)
-            at_ms = self.network.arrival_ms(("down", number), self.now_ms)
-            self.queue.push(at_ms, Kind.CLOSE, number)
+    def pause(self, number: int) -> None:
+        """From now on whatever reaches the node waits; its process stands still."""
+        if number in self.members:
+            self._paused.setdefault(number, [])
 
-    def cut(self, sender: int, receiver: int, *, one_way: bool = False) -> None:
+    def resume(self, number: int) -> None:
+        """The node finds all that has waited, in order."""
+        for event in self._paused.pop(number, ()):
+            self.give(number, event)
+
+    def cut(
+        self, sender: int, receiver: int, *, one_way: bool = False, plane: Plane = Plane.ALL
+    ) -> None:
         """From now on nothing passes between two members, not even what is on its way."""
-        self.network.cut(sender, receiver, one_way=one_way)
+        self.network.cut(sender, receiver, one_way=one_way, plane=plane)
 
-    def heal(self, sender: int, receiver: int) -> None:
-        """Both directions pass again; what was lost stays lost."""
-        self.network.heal(sender, receiver)
+    def heal(
+        self, sender: int, receiver: int, *, one_way: bool = False, plane: Plane = Plane.ALL
+    ) -> None:
+        """Passes again; what was lost stays lost."""
+        self.network.heal(sender, receiver, one_way=one_way, plane=plane)
+
+    def skew(self, number: int, ms: int) -> None:
+        """Sets a node's clock ahead, or back."""
+        self.skew_ms[number] = ms
+
+    def clock_of(self, number: int) -> int:
+        """The date that a node's own clock shows."""
+        return self._wall_clock_ms + self.now_ms + self.skew_ms.get(number, 0)
 
     # ---- members -------------------------------------------------------------------------------
 
-    def pause(self, broker: int) -> None:
-        """From now on whatever reaches the broker waits; its process stands still."""
-        self._paused.setdefault(broker, [])
-
-    def resume(self, broker: int) -> None:
-        """The broker finds all that has waited, in order."""
-        for event in self._paused.pop(broker, ()):
-            self._give(broker, event)
-
-    def _give(self, number: int, event: Event) -> None:
+    def give(self, number: int, event: Event) -> None:
+        """Hands an event to a member, if it runs."""
         if number in self._paused:
             self._paused[number].append(event)
             return
@@ -357,46 +348,50 @@ class Cluster:
         if member is None:
             return
         try:
-            effects = member.handle(event, self.clock_ms)
+            effects = member.handle(event, self.clock_of(number))
+        except DiskError:  # a broker that cannot write stops: it must not go on from memory
+            self._end(number)
         except Exception as error:  # a fault of the reference must not pass for one of the target
-            self._crash(number, error)
+            self.crashes.append(BrokerCrashed(member=number, at_ms=self.now_ms, error=error))
+            self._end(number)
         else:
-            self._perform(number, effects)
+            self._after(number, member, event, effects)
 
-    def _crash(self, number: int, error: Exception) -> None:
-        self.crashes.append(BrokerCrashed(member=number, at_ms=self.now_ms, error=error))
-        del self.members[number]
-        for connection, opened in tuple(self._connections.items()):
-            if opened.broker == number:
-                self._hang_up(connection)
+    def _after(
+        self, number: int, member: Member, event: Event | None, effects: list[Effect]
+    ) -> None:
+        if isinstance(member, Ensemble):
+            self._decided.note_written(member)
+        elif self.mode is Mode.QUORUM:
+            self._decided.note_committed(member)
+        for observer in self.observers:
+            observer(number, event, effects)
+        self._perform(number, effects)
+        if number in self._stopping and isinstance(member, Node) and member.may_stop:
+            self._stop_node(number, member)
 
     def _perform(self, number: int, effects: list[Effect]) -> None:
         for effect in tuple(effects):
             if isinstance(effect, Send):
                 self._send(number, effect.to, effect.message)
             elif isinstance(effect, Wake):
-                self.queue.set_timer(effect.at_ms - self._wall_clock_ms, number, effect.timer)
+                skew = self.skew_ms.get(number, 0)
+                self.queue.set_timer(
+                    effect.at_ms - self._wall_clock_ms - skew, number, effect.timer
+                )
             elif isinstance(effect, Cancel):
                 self.queue.cancel_timer(number, effect.timer)
-            else:
-                self._reply(effect.ticket, effect.response)
+            elif isinstance(effect, Reply):
+                self.clients.reply(effect.ticket, effect.response)
 
-    def _send(self, sender: int, to: int, message: object) -> None:
-        if self.network.passes(sender, to) and not self.network.loses():
-            at_ms = self.network.arrival_ms((sender, to), self.now_ms)
+    def _send(self, sender: int, to: int, message: Message) -> None:
+        replicates = type(message) in REPLICATION
+        for at_ms in self.network.arrivals_ms(sender, to, self.now_ms, replicates=replicates):
             self.queue.push(at_ms, Kind.MESSAGE, to, message, sender)
 
-    def _reply(self, ticket: int, response: Response) -> None:
-        asker = self._tickets.pop(ticket, None)
-        if isinstance(asker, Submission):
-            asker.response = response
-        elif asker is not None:
-            connection = self._connections[asker]
-            try:
-                frame = connection.session.answer(connection.tickets.pop(ticket), response)
-            except CloseConnection:
-                self._hang_up(asker)
-                return
-            if frame is not None:
-                self._send_frame(asker, frame)
-            self._pump(asker)
+
+def _checked(configs: Mapping[str, str] | None) -> dict[str, str]:
+    try:
+        return {n: checked(BROKER_CONFIGS, n, text) for n, text in (configs or {}).items()}
+    except InvalidConfig as error:
+        raise ValueError(str(error)) from error

@@ -27,6 +27,8 @@ class Kind(IntEnum):
     """Bytes that need not be frames reach a broker: connection, bytes."""
     CLOSE = 6
     """The end of a connection reaches its client: connection."""
+    CALL = 7
+    """Something that no member does: 0, a function."""
 
 
 QueuedEvent = tuple[int, int, int, Any, Any, Any]
@@ -62,6 +64,14 @@ class EventQueue:
     def cancel_timer(self, member: int, timer: Any) -> None:
         if self._timers.pop((member, timer), None) is not None:
             self._stale += 1
+
+    def forget(self, member: int) -> None:
+        """A process has ended: its timers with it, and the connections of what was on its way."""
+        for key in [key for key in self._timers if key[0] == member]:
+            del self._timers[key]
+            self._stale += 1
+        self._heap = [e for e in self._heap if e[2] != Kind.MESSAGE or e[3] != member]
+        heapify(self._heap)
 
     @property
     def next_due_ms(self) -> int | None:

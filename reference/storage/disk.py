@@ -2,6 +2,7 @@
 
 What is written is visible at once, and stays after a crash of the process: the operating system
 has it. What is synced stays after a loss of power, too; the rest may be gone, in whole or in part.
+Only appended bytes wait for a sync: all that changes names or shortens files is durable at once.
 """
 
 from typing import Protocol
@@ -14,11 +15,17 @@ class DiskError(OSError):
 class Disk(Protocol):
     """Paths are relative, with '/' between folders; folders come and go with their files."""
 
-    def read(self, path: str) -> bytes:
-        """Returns the whole file. Raises FileNotFoundError, DiskError."""
+    def read(self, path: str, start: int = 0, stop: int | None = None) -> bytes:
+        """Returns the bytes from `start` up to `stop`, by default the whole file.
+
+        Raises FileNotFoundError, DiskError.
+        """
 
     def append(self, path: str, data: bytes) -> None:
-        """Adds to the end of a file, which is made if there is none. Raises DiskError."""
+        """Adds to the end of a file, which is made if there is none.
+
+        Raises DiskError; then any part of the data may be at the end of the file.
+        """
 
     def replace(self, path: str, data: bytes) -> None:
         """Puts a new file in the place of an old one, synced, or leaves the old one whole.
@@ -42,4 +49,4 @@ class Disk(Protocol):
         """Raises FileNotFoundError."""
 
     def files(self, folder: str = "") -> list[str]:
-        """The paths of all files below a folder, in ascending order."""
+        """The paths of all files below a folder, in ascending order. Raises DiskError."""

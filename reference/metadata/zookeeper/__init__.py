@@ -1,0 +1,1 @@
+"""The metadata in ZooKeeper: sessions, ephemeral nodes, and a controller that they elect."""
