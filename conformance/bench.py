@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from conformance.client import Client
+from conformance.nemesis.recovery import recover
 from conformance.outcomes import Undecided
 from conformance.partition import Partition, Topic
 from conformance.targets.spec import TargetSpec
@@ -35,6 +36,8 @@ class Bench:
         """Tells the workers of one run apart; they share its id."""
         self.wire_log = WireLog()
         self.premises: Counter[str] = Counter()
+        self.memory: dict[str, Any] = {}
+        """What tests on a lasting cluster share because it costs too much to bring about twice."""
         self._runs: list[dict[str, Any]] = []
         self._shared: Client | None = None
         self._names = 0
@@ -53,7 +56,7 @@ class Bench:
         self.premises[what] += times
 
     def can(self, capability: Capability) -> bool:
-        return capability in self.spec.capabilities
+        return not self.spec.forbids(frozenset({capability}))
 
     @property
     def virtual(self) -> bool:
@@ -141,6 +144,19 @@ class Bench:
         self._runs.clear()
         self._names = 0 if self.spec.fresh_per_test else self._names
         self.wire_log.clear()
+
+    def recover(self) -> None:
+        """Ends all faults on a lasting cluster, and waits until it is in good health.
+
+        Raises `TargetBroken` where it does not recover.
+        """
+        if self._shared and self._shared.target.transport.nemesis:
+            recover(self._shared)
+
+    def heal(self) -> None:
+        """Ends all faults and waits for nothing, as is right after Ctrl-C."""
+        if self._shared and self._shared.target.transport.nemesis:
+            self._shared.target.transport.nemesis.heal()
 
     def run_facts(self) -> dict[str, Any]:
         """What the evidence of a test keeps of all its clusters together."""

@@ -10,6 +10,7 @@ from hypothesis.internal.conjecture import engine, providers
 from hypothesis.internal.constants_ast import Constants
 
 from conformance.expectations import BadExpectations, Expectations, load
+from conformance.nemesis.capability import WORDS
 from conformance.targets.spec import TargetSpec, parse
 from spec.clauses import CLAUSES
 from spec.profile import PROFILES, Profile
@@ -28,6 +29,17 @@ def add(parser: pytest.Parser) -> None:
         metavar="TARGET",
         help="reference | reference+MUTANT | host:port[,host:port...] | kafka:VERSION | "
         "kafka:VERSION+zookeeper | librdkafka-mock (default: reference)",
+    )
+    group.addoption(
+        "--target-config",
+        metavar="FILE",
+        type=Path,
+        help="in the place of --target: a cluster and how to start and stop its brokers, in TOML",
+    )
+    group.addoption(
+        "--faults",
+        choices=WORDS,
+        help="what may be done to the target (default: all in simulation, else none)",
     )
     group.addoption(
         "--clause",
@@ -85,7 +97,7 @@ def check(config: pytest.Config) -> None:
 def target_spec(config: pytest.Config) -> TargetSpec:
     """What `--target` means. Raises `UsageError`."""
     try:
-        return parse(config.option.target, config.option.seed)
+        return parse(config.option.target, config.option.seed, config.option.faults)
     except ValueError as error:
         raise pytest.UsageError(f"--target: {error}") from error
 

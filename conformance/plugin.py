@@ -25,6 +25,7 @@ from conformance.judge import (
     title,
 )
 from conformance.listing import clause_lines, mutant_lines
+from conformance.nemesis.capability import Capability
 from conformance.outcomes import MalformedAnswer, NotRun, TargetBroken, TargetDied, Unreachable
 from conformance.recorder import Recorder
 from conformance.session import TargetSession
@@ -195,10 +196,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     begun = config.stash.setdefault(STARTED, time.monotonic())
     if limit is not None and time.monotonic() - begun > limit:
         raise NotRun(f"the time limit of {limit:g} s was over")
-    needed = {capability for mark in item.iter_markers("needs") for capability in mark.args}
-    missing = sorted(needed - config.stash[BENCH].spec.capabilities)
-    if missing:
-        raise NotRun(f"the harness cannot {', '.join(missing)} on this target")
+    if why := config.stash[BENCH].spec.forbids(_needed(item)):
+        raise NotRun(why)
+
+
+def _needed(item: pytest.Item) -> frozenset[Capability]:
+    """What its marks say that the harness must be able to do."""
+    return frozenset(c for mark in item.iter_markers("needs") for c in mark.args)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Leaves no fault behind, and a cluster that has had some in good health."""
+    if _needed(item):
+        item.config.stash[BENCH].recover()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.bench import Bench
+from conformance.nemesis.controls import Controls
 from conformance.outcomes import TargetBroken, Undecided, Unreachable
 from conformance.recorder import TARGET_UNREACHABLE
 from conformance.targets.spec import Launched, TargetSpec
@@ -41,7 +42,8 @@ class TargetSession:
                 self._launched = self.spec.launch()
             except (Unreachable, TargetBroken) as error:
                 pytest.exit(f"target unreachable: {error}", TARGET_UNREACHABLE)
-            self._know(self._launched.bootstrap, self._launched.describe())
+            launched = self._launched
+            self._know(launched.bootstrap, launched.describe(), launched.controls)
 
     def death(self) -> str:
         """How the launched target has ended by itself; empty where it runs or is not ours."""
@@ -80,11 +82,19 @@ class TargetSession:
                 print(f"\ntopics beginning with {self.bench.prefix} may be left: {error}")
 
     def stop(self) -> None:
+        self.bench.heal()
         self.bench.close()
         if self._launched is not None:
             self._launched.close()
             self._launched = None
 
-    def _know(self, bootstrap: Sequence[Sequence[Any]], facts: Mapping[str, Any]) -> None:
+    def _know(
+        self,
+        bootstrap: Sequence[Sequence[Any]],
+        facts: Mapping[str, Any],
+        controls: Controls | None = None,
+    ) -> None:
         addresses = tuple(Address(host, port) for host, port in bootstrap)
-        self.bench.spec = replace(self.spec, bootstrap=addresses, facts=tuple(facts.items()))
+        self.bench.spec = replace(
+            self.spec, bootstrap=addresses, facts=tuple(facts.items()), controls=controls
+        )

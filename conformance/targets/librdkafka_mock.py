@@ -24,6 +24,8 @@ START_WITHIN_S = 10.0
 class LibrdkafkaMock:
     """Runs until it is closed, dies, or this process ends."""
 
+    controls = None
+
     def __init__(self) -> None:
         command = [sys.executable, "-m", "conformance.targets.librdkafka_mock"]
         self._process = subprocess.Popen(

@@ -1,16 +1,19 @@
 """The reference cluster in this process: waiting executes events, and no time really passes."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from conformance.connection import Receiver
+from conformance.nemesis.capability import Capability
+from conformance.nemesis.nemesis import Nemesis
 from conformance.outcomes import BrokerCrashed, Loss
 from conformance.targets.target import Address
 from conformance.wirelog import WireLog
 from conformance.world import World
+from reference.messages import ZOOKEEPER
 from reference.rules import Rules
-from reference.simulator.cluster import WALL_CLOCK_MS, Cluster
+from reference.simulator.cluster import Cluster
+from reference.simulator.network import Plane
 from reference.wire.frames import FrameReader
 from reference.wire.refusals import MalformedRequest
 
@@ -60,7 +63,7 @@ class ReferenceTransport:
             rules=rules,
             latency_ms=world.latency_ms,
         )
-        self.nemesis = SimulatedNemesis(self.cluster, wire_log)
+        self.nemesis = Nemesis(SimulatedControls(self.cluster), wire_log, self.now_ms)
 
     def open(self, address: Address, receiver: Receiver) -> SimulatedLink:
         if address not in self.broker_at:
@@ -79,7 +82,7 @@ class ReferenceTransport:
         return self.cluster.now_ms
 
     def clock_ms(self) -> int:
-        return WALL_CLOCK_MS + self.cluster.now_ms
+        return self.cluster.clock_ms
 
     def describe(self) -> dict[str, Any]:
         cluster = self.cluster
@@ -93,19 +96,64 @@ class ReferenceTransport:
         """Nothing outlives the object."""
 
 
-class SimulatedNemesis:
-    def __init__(self, cluster: Cluster, wire_log: WireLog) -> None:
-        self.cluster, self.wire_log = cluster, wire_log
+class SimulatedControls:
+    """A hold on every process, link, disk and clock of a simulated cluster."""
 
-    @contextmanager
-    def cut(self, broker: int, *others: int) -> Iterator[None]:
-        names = ", ".join(map(str, others))
-        self.wire_log.remark(self.cluster.now_ms, f"cut {broker} off from {names}")
-        for other in others:
-            self.cluster.network.cut(broker, other)
-        try:
-            yield
-        finally:
-            for other in others:
-                self.cluster.network.heal(broker, other)
-            self.wire_log.remark(self.cluster.now_ms, f"heal {broker} and {names}")
+    capabilities = frozenset(Capability)
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    @property
+    def brokers(self) -> tuple[int, ...]:
+        return tuple(sorted(self.cluster.addresses))
+
+    def is_running(self, broker: int) -> bool:
+        return broker in self.cluster.members
+
+    def kill(self, broker: int) -> None:
+        self.cluster.crash(broker)
+
+    def start(self, broker: int) -> None:
+        self.cluster.restart(broker)
+
+    def pause(self, broker: int) -> None:
+        self.cluster.pause(broker)
+
+    def resume(self, broker: int) -> None:
+        self.cluster.resume(broker)
+
+    def shut_down(self, broker: int) -> None:
+        self.cluster.shut_down(broker)
+
+    def lose_power(self, broker: int) -> None:
+        self.cluster.crash(broker, power_loss=True)
+
+    def cut(self, broker: int, other: int) -> None:
+        self.cluster.cut(broker, other, plane=Plane.REPLICATION)
+
+    def join(self, broker: int, other: int) -> None:
+        self.cluster.heal(broker, other, plane=Plane.REPLICATION)
+
+    def cut_controllers(self, broker: int) -> None:
+        for other in self._others(broker):
+            self.cluster.cut(broker, other, plane=Plane.METADATA)
+
+    def join_controllers(self, broker: int) -> None:
+        for other in self._others(broker):
+            self.cluster.heal(broker, other, plane=Plane.METADATA)
+
+    def isolate(self, broker: int) -> None:
+        for other in self._others(broker):
+            self.cluster.cut(broker, other)
+
+    def rejoin(self, broker: int) -> None:
+        for other in self._others(broker):
+            self.cluster.heal(broker, other)
+
+    def set_clock(self, broker: int, ahead_ms: int) -> None:
+        self.cluster.skew(broker, ahead_ms)
+
+    def _others(self, broker: int) -> list[int]:
+        """Every other member, ZooKeeper included."""
+        return [number for number in (ZOOKEEPER, *self.brokers) if number != broker]

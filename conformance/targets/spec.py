@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from conformance.nemesis.capability import EVERYTHING, NETWORK, NOTHING, allowed
+from conformance.nemesis.controls import Controls
 from conformance.targets.address import AddressTransport
-from conformance.targets.target import Address, Capability, Target, Trait, Transport
+from conformance.targets.target import Address, Capability, Nemesis, Target, Trait, Transport
 from conformance.wirelog import WireLog
 from conformance.world import World
 from reference.mutants import MUTANTS, Mutant
@@ -21,6 +23,10 @@ class Launched(Protocol):
 
     @property
     def bootstrap(self) -> Sequence[tuple[str, int]]: ...
+    @property
+    def controls(self) -> Controls | None:
+        """None where the harness can only watch it."""
+
     def describe(self) -> dict[str, Any]: ...
     def death(self) -> str:
         """How it ended by itself; empty while it runs."""
@@ -42,6 +48,11 @@ class TargetSpec:
     """For an address, and for a launched target once it runs."""
     facts: tuple[tuple[str, Any], ...] = ()
     capabilities: frozenset[Capability] = frozenset()
+    """Of a cluster in this process; what else can be done a cluster's controls tell."""
+    controls: Controls | None = None
+    """Of a cluster that is described in a file, and of a launched one once it runs."""
+    faults: str = NOTHING
+    """The word of `--faults`, which says what may be done to it."""
     traits: frozenset[Trait] = frozenset()
     mutant: Mutant | None = None
 
@@ -49,28 +60,47 @@ class TargetSpec:
     def fresh_per_test(self) -> bool:
         return Trait.FRESH_CLUSTER in self.traits
 
+    def forbids(self, needed: frozenset[Capability]) -> str:
+        """Why the harness may not do this to the target, or cannot; empty where it may and can."""
+        offered = self.controls.capabilities if self.controls else self.capabilities
+        if missing := sorted(needed - offered):
+            return f"the harness cannot {', '.join(missing)} on this target"
+        if forbidden := sorted(needed - allowed(self.faults)):
+            return f"--faults={self.faults} does not allow the harness to {', '.join(forbidden)}"
+        return ""
+
     def open(self, world: World, wire_log: WireLog) -> Target:
         """The target for one test or, where clusters are not made afresh, for all of a process."""
+        transport: Transport
         if self.open_transport:
-            return Target(self.name, self.open_transport(world, wire_log), wire_log)
-        transport = AddressTransport(*self.bootstrap, facts=dict(self.facts))
+            transport = self.open_transport(world, wire_log)
+        else:
+            transport = AddressTransport(*self.bootstrap, facts=dict(self.facts))
+            if self.controls:
+                transport.nemesis = Nemesis(self.controls, wire_log, transport.now_ms)
+        if transport.nemesis:
+            transport.nemesis.allowed = allowed(self.faults)
         return Target(self.name, transport, wire_log)
 
 
-def parse(name: str, seed: int) -> TargetSpec:
-    """Raises `ValueError` with a message for the command line."""
+def parse(name: str, seed: int, faults: str | None = None) -> TargetSpec:
+    """What `--target` and `--faults` mean. Faults that the user says nothing about are allowed
+    where they harm nobody, which is in a simulation.
+
+    Raises `ValueError` with a message for the command line.
+    """
     family, plus, variant = name.partition("+")
     if family == "reference":
-        return _reference(name, variant if plus else None, seed)
+        return _reference(name, variant if plus else None, seed, faults or EVERYTHING)
     if name == "librdkafka-mock":
         return TargetSpec(name=name, launch=_launch_mock, shared=False)
     if name.startswith("kafka:"):
-        return _kafka(name)
-    addresses = tuple(_address(part) for part in name.split(","))
-    return TargetSpec(name=name, bootstrap=addresses)
+        return _kafka(name, faults or NOTHING)
+    addresses = tuple(parse_address(part) for part in name.split(","))
+    return TargetSpec(name=name, bootstrap=addresses, faults=faults or NOTHING)
 
 
-def _reference(name: str, variant: str | None, seed: int) -> TargetSpec:
+def _reference(name: str, variant: str | None, seed: int, faults: str) -> TargetSpec:
     if variant is not None and variant not in MUTANTS:
         raise ValueError(f"there is no mutant {variant!r}; `--list-mutants` prints them")
     mutant = MUTANTS[variant] if variant is not None else None
@@ -85,6 +115,7 @@ def _reference(name: str, variant: str | None, seed: int) -> TargetSpec:
         name=name,
         open_transport=open_transport,
         capabilities=frozenset(Capability),
+        faults=faults,
         traits=frozenset(Trait),
         mutant=mutant,
     )
@@ -96,7 +127,7 @@ def _launch_mock() -> Launched:
     return LibrdkafkaMock()
 
 
-def _kafka(name: str) -> TargetSpec:
+def _kafka(name: str, faults: str) -> TargetSpec:
     version, plus, mode = name.removeprefix("kafka:").partition("+")
     if not version or not all(part.isdigit() for part in version.split(".")):
         raise ValueError(f"{name!r}: expected kafka:VERSION such as kafka:4.1.0")
@@ -106,12 +137,15 @@ def _kafka(name: str) -> TargetSpec:
     def launch() -> Launched:
         from conformance.targets import kafka
 
-        return kafka.launch(version, zookeeper=bool(plus))
+        linked = bool(NETWORK & allowed(faults))
+        return kafka.launch(version, zookeeper=bool(plus), linked=linked)
 
-    return TargetSpec(name=name, launch=launch)
+    # A fault meant by one worker would befall the tests of the others.
+    return TargetSpec(name=name, launch=launch, shared=faults == NOTHING, faults=faults)
 
 
-def _address(text: str) -> Address:
+def parse_address(text: str) -> Address:
+    """Raises `ValueError` where it is not host:port."""
     host, colon, port = text.strip().rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not (colon and host and port.isdigit() and 0 < int(port) < 65_536):

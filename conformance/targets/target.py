@@ -5,14 +5,17 @@ adapter either executes the next simulated event or sleeps on its sockets. Nothi
 between a reference in virtual time and a cluster at the other end of a cable.
 """
 
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from conformance.connection import Connection, Link, Pending, Receiver
+from conformance.nemesis.capability import Capability as Capability
+from conformance.nemesis.nemesis import Nemesis as Nemesis
 from conformance.outcomes import Inconclusive, NotRun
+from conformance.targets.crew import Awaited, Crew, Until
+from conformance.targets.crew import Worker as Worker
 from conformance.wirelog import WireLog
 
 ANSWER_WITHIN_MS = 15_000
@@ -20,8 +23,6 @@ ATTEMPT_EVERY_MS = 20
 
 R = TypeVar("R")
 S = TypeVar("S")
-Worker = Generator[Pending[Any], None, None]
-"""A client of a workload: it yields what it waits for, and goes on when that is settled."""
 
 
 class Address(NamedTuple):
@@ -30,12 +31,6 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
-
-
-class Capability(StrEnum):
-    """What the harness can do to a target, beyond speaking Kafka to it."""
-
-    CUT_BROKERS = "cut brokers off from each other"
 
 
 class Trait(StrEnum):
@@ -51,7 +46,8 @@ class Transport(Protocol):
     @property
     def bootstrap(self) -> tuple[Address, ...]: ...
     @property
-    def nemesis(self) -> "Nemesis | None": ...
+    def nemesis(self) -> Nemesis | None:
+        """None where the harness has no hold on the cluster."""
 
     def open(self, address: Address, receiver: Receiver) -> Link:
         """Starts to connect and returns at once; what is written waits until it is connected."""
@@ -71,13 +67,6 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
-class Nemesis(Protocol):
-    """Brings faults about, and always heals them."""
-
-    def cut(self, broker: int, *others: int) -> AbstractContextManager[None]:
-        """No message passes between `broker` and `others` until the block is left."""
-
-
 @dataclass(eq=False)
 class Target:
     """The cluster under test, as a test sees it."""
@@ -86,6 +75,8 @@ class Target:
     transport: Transport = field(repr=False)
     wire_log: WireLog = field(repr=False)
     _connections: int = 0
+    _crew: Crew = field(default_factory=Crew, repr=False)
+    """Clients that work beside the test."""
 
     @property
     def bootstrap(self) -> tuple[Address, ...]:
@@ -113,7 +104,7 @@ class Target:
 
     def settle(self, *pending: Pending[Any], within_ms: int = ANSWER_WITHIN_MS) -> bool:
         """Waits likewise, and leaves it to the test what a missing answer means."""
-        return self.transport.pass_time(lambda: all(p.settled for p in pending), within_ms)
+        return self.pass_time(lambda: all(p.settled for p in pending), within_ms)
 
     def run(self, *workers: Worker, within_ms: int) -> bool:
         """Runs workers side by side; each goes on as soon as what it yielded is settled.
@@ -121,32 +112,61 @@ class Target:
         Returns whether all came to their end in time. They run inside `pass_time`, so the times
         of their operations are those at which the answers really came.
         """
-        waiting: list[tuple[Worker, Pending[Any]]] = []
-
-        def advance(worker: Worker) -> None:
-            pending = next(worker, None)
-            while pending is not None and pending.settled:
-                pending = next(worker, None)
-            if pending is not None:
-                waiting.append((worker, pending))
+        crew = Crew()
+        for worker in workers:
+            crew.start(worker)
 
         def all_done() -> bool:
-            ready = [pair for pair in waiting if pair[1].settled]
-            waiting[:] = [pair for pair in waiting if not pair[1].settled]
-            for worker, _ in ready:
-                advance(worker)
-            return not waiting
+            crew.advance()
+            return crew.is_idle
 
-        for worker in workers:
-            advance(worker)
-        done = self.transport.pass_time(all_done, within_ms)
-        for worker in workers:
-            worker.close()
+        done = self.pass_time(all_done, within_ms)
+        crew.dismiss()
         return done
+
+    # ---- clients beside the test ----------------------------------------------------------------
+
+    def start(self, worker: Worker) -> None:
+        """Lets a client work beside the test: it goes on whenever the test waits for something."""
+        self._crew.start(worker)
+
+    def dismiss(self) -> None:
+        """Ends all clients that were started, wherever they are."""
+        self._crew.dismiss()
+
+    def after(self, ms: int, sooner: Awaited | None = None) -> Until:
+        """What a worker yields to go on after a time, or sooner if something is settled."""
+        return Until(self.now_ms, self.now_ms() + ms, sooner)
+
+    # ---- time -----------------------------------------------------------------------------------
+
+    def pass_time(self, until: Callable[[], bool], within_ms: int) -> bool:
+        """As `Transport.pass_time`, and lets the clients beside the test go on meanwhile."""
+        if self._crew.is_idle:
+            return self.transport.pass_time(until, within_ms)
+        deadline = self.now_ms() + within_ms
+        held = False
+
+        def look() -> bool:
+            nonlocal held
+            self._crew.advance()
+            held = until()
+            return held or self._wakes_by(deadline) < limit
+
+        while True:
+            limit = self._wakes_by(deadline)
+            self.transport.pass_time(look, limit - self.now_ms())
+            if held or self.now_ms() >= deadline:
+                return held
+
+    def _wakes_by(self, deadline: int) -> int:
+        """When a client beside the test has something to do, or the deadline."""
+        alarm = self._crew.alarm_ms
+        return deadline if alarm is None else min(deadline, max(alarm, self.now_ms()))
 
     def sleep(self, ms: int) -> None:
         """Lets time pass. Never sleep and then assert: use `eventually`."""
-        self.transport.pass_time(lambda: False, ms)
+        self.pass_time(lambda: False, ms)
 
     def now_ms(self) -> int:
         return self.transport.now_ms()

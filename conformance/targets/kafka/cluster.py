@@ -6,16 +6,19 @@ from typing import Any, Self
 
 from conformance.targets.kafka import kraft, readiness, zookeeper
 from conformance.targets.kafka.artifacts import Installation, install, release
+from conformance.targets.kafka.controls import KafkaControls
 from conformance.targets.kafka.errors import TargetUnavailable
 from conformance.targets.kafka.layout import Layout
 from conformance.targets.kafka.ports import HOST
 from conformance.targets.kafka.process import ServerProcess
 from conformance.targets.kafka.sandbox import Sandbox
+from conformance.targets.kafka.wiring import Direct, Linked, can_link
 
 _READY_WITHIN_S = 120
 _ANSWER_WITHIN_S = 2
 _POLL_S = 0.1
 _ATTEMPTS = 3
+_HOSTS_FILE_SINCE_JAVA = 9
 _PORT_TAKEN = "Address already in use"
 
 
@@ -39,6 +42,7 @@ class KafkaCluster:
         self._layout = layout
         self.brokers = layout.brokers
         self.bootstrap = tuple((HOST, broker.port) for broker in layout.brokers)
+        self.controls = KafkaControls(layout)
 
     def start(self) -> None:
         """Starts every process and waits until they are a cluster. Raises as `launch` does."""
@@ -75,8 +79,8 @@ class KafkaCluster:
         }
 
     def death(self) -> str:
-        """Which process has ended by itself, and how; empty while all run."""
-        ended = [process for process in self._processes if not process.is_alive]
+        """Which process has ended by itself, and how; empty where none has."""
+        ended = [process for process in self._processes if process.ended_by_itself]
         return ", ".join(f"{p.name} ended with exit status {p.exit_status}" for p in ended)
 
     def close(self) -> None:
@@ -85,6 +89,8 @@ class KafkaCluster:
         There is no orderly shutdown, which would take seconds to save what is thrown away.
         """
         self._sandbox.close()
+        if self._layout.links:
+            self._layout.links.close()
 
     def __enter__(self) -> Self:
         return self
@@ -119,9 +125,12 @@ def _is_ready(broker: ServerProcess, everyone: frozenset[int]) -> bool:
     return view is not None and view.has_controller and view.broker_ids == everyone
 
 
-def launch(version: str, *, zookeeper: bool = False, brokers: int = 3) -> KafkaCluster:
+def launch(
+    version: str, *, zookeeper: bool = False, brokers: int = 3, linked: bool = False
+) -> KafkaCluster:
     """Starts Apache Kafka `version` and returns when every broker lists all brokers.
 
+    `linked` brokers can be cut off from each other, where this machine and its Java allow it.
     Raises `TargetUnavailable` where it cannot be had or does not start.
     """
     if brokers < 1:
@@ -130,10 +139,10 @@ def launch(version: str, *, zookeeper: bool = False, brokers: int = 3) -> KafkaC
     installation = install(version)
     for _ in range(_ATTEMPTS - 1):
         try:
-            return _launch(installation, zookeeper, brokers)
+            return _launch(installation, zookeeper, brokers, linked)
         except _PortTaken:
             continue
-    return _launch(installation, zookeeper, brokers)
+    return _launch(installation, zookeeper, brokers, linked)
 
 
 def _check_mode(version: str, with_zookeeper: bool) -> None:
@@ -149,15 +158,23 @@ def _check_mode(version: str, with_zookeeper: bool) -> None:
         )
 
 
-def _launch(installation: Installation, with_zookeeper: bool, brokers: int) -> KafkaCluster:
+def _launch(
+    installation: Installation, with_zookeeper: bool, brokers: int, linked: bool
+) -> KafkaCluster:
     lay_out = zookeeper.lay_out if with_zookeeper else kraft.lay_out
     began = time.monotonic()
     sandbox = Sandbox()
+    wiring = Direct()
     try:
-        cluster = KafkaCluster(installation, sandbox, lay_out(installation, sandbox, brokers))
+        if linked and installation.java.feature >= _HOSTS_FILE_SINCE_JAVA and can_link():
+            wiring = Linked(sandbox.folder, brokers)
+        layout = lay_out(installation, sandbox, wiring, brokers)
+        cluster = KafkaCluster(installation, sandbox, layout)
         cluster.start()
         cluster.start_up_s = time.monotonic() - began
     except BaseException:
         sandbox.close()
+        if wiring.links:
+            wiring.links.close()
         raise
     return cluster

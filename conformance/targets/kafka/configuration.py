@@ -21,7 +21,9 @@ def overrides(brokers: int) -> dict[str, str]:
         "group.initial.rebalance.delay.ms": "0",
         # Long enough that a JVM on two busy cores is not taken for dead (fetches come every
         # replica.fetch.wait.max.ms = 500 ms), short enough to wait for in a test.
-        "replica.lag.time.max.ms": "5000",
+        "replica.lag.time.max.ms": "4000",
+        # What was asked of a controller that stands still is soon asked of its successor.
+        "controller.socket.timeout.ms": "4000",
         # Retention is looked at every 5 s from the start, and not after 30 s every 5 min.
         "log.retention.check.interval.ms": "5000",
         "log.initial.task.delay.ms": "5000",

@@ -1,5 +1,6 @@
 """Command lines: small, quickly started JVMs, and where they log."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from conformance.targets.kafka.artifacts import Installation
@@ -36,8 +37,14 @@ appender.stdout.layout.pattern=%d %p %m (%c)%n
 """
 
 
-def java_command(installation: Installation, folder: Path, main: str, *arguments: str) -> list[str]:
-    """The command that runs class `main`, logging to standard output.
+def java_command(
+    installation: Installation,
+    folder: Path,
+    main: str,
+    *arguments: str,
+    options: Sequence[str] = (),
+) -> list[str]:
+    """The command that runs class `main`, logging to standard output; `options` are the JVM's.
 
     Writes the logging configuration into `folder`; temporary files go there as well, for the
     compression libraries unpack native code that a killed JVM does not remove.
@@ -53,6 +60,7 @@ def java_command(installation: Installation, folder: Path, main: str, *arguments
     return [
         str(installation.java.path),
         *_OPTIONS,
+        *options,
         f"-Djava.io.tmpdir={folder}",
         logging,
         "-cp",

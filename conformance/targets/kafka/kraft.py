@@ -13,49 +13,55 @@ from conformance.targets.kafka.artifacts import Installation
 from conformance.targets.kafka.configuration import overrides
 from conformance.targets.kafka.errors import TargetUnavailable
 from conformance.targets.kafka.jvm import java_command
-from conformance.targets.kafka.layout import SERVER_PROPERTIES, Layout, broker
+from conformance.targets.kafka.layout import SERVER_PROPERTIES, BrokerPorts, Layout, broker
 from conformance.targets.kafka.ports import HOST, reserved_ports
 from conformance.targets.kafka.process import ServerProcess
 from conformance.targets.kafka.sandbox import Sandbox
+from conformance.targets.kafka.wiring import Direct
 
 _FORMAT_WITHIN_S = 90
 
 
-def lay_out(installation: Installation, sandbox: Sandbox, brokers: int) -> Layout:
+def lay_out(installation: Installation, sandbox: Sandbox, wiring: Direct, brokers: int) -> Layout:
     """`brokers` brokers with formatted storage, at the version's default feature levels.
 
     Raises `TargetUnavailable` where formatting fails.
     """
-    with reserved_ports(2 * brokers) as ports:
-        clients, controllers = ports[:brokers], ports[brokers:]
-        common = overrides(brokers) | _quorum(controllers)
+    with reserved_ports(3 * brokers) as numbers:
+        ports = {
+            i: BrokerPorts(clients=clients, replication=replication, control=control)
+            for i, (clients, replication, control) in enumerate(
+                zip(*[iter(numbers)] * 3, strict=True), 1
+            )
+        }
+        common = overrides(brokers) | _quorum(wiring, ports)
         processes = tuple(
-            broker(installation, sandbox, i, client, common | _own(i, client, controller))
-            for i, (client, controller) in enumerate(zip(clients, controllers, strict=True), 1)
+            broker(installation, sandbox, wiring, i, own, common | _own(wiring, i, own))
+            for i, own in ports.items()
         )
         _format(installation, sandbox, processes)
-    return Layout(mode="KRaft", servers=(), brokers=processes, overrides=common)
+    return Layout(mode="KRaft", servers=(), brokers=processes, overrides=common, links=wiring.links)
 
 
-def _quorum(controller_ports: list[int]) -> dict[str, str]:
+def _quorum(wiring: Direct, ports: dict[int, BrokerPorts]) -> dict[str, str]:
     return {
         "process.roles": "broker,controller",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "controller.quorum.voters": ",".join(
-            f"{i}@{HOST}:{port}" for i, port in enumerate(controller_ports, 1)
+            f"{i}@{wiring.host(i)}:{own.control}" for i, own in ports.items()
         ),
-        # A broker that fell silent is fenced after 6 s instead of 9 s.
-        "broker.heartbeat.interval.ms": "1000",
-        "broker.session.timeout.ms": "6000",
+        # A broker that fell silent is fenced after 4 s instead of 9 s.
+        "broker.heartbeat.interval.ms": "500",
+        "broker.session.timeout.ms": "4000",
     }
 
 
-def _own(broker_id: int, port: int, controller_port: int) -> dict[str, str]:
+def _own(wiring: Direct, broker_id: int, ports: BrokerPorts) -> dict[str, str]:
+    replication = f"{wiring.host(broker_id)}:{ports.replication}"
     return {
         "node.id": str(broker_id),
-        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        # Without the controller's, which may not be advertised before 3.9 and need not after.
+        "advertised.listeners": (f"PLAINTEXT://{HOST}:{ports.clients},REPLICATION://{replication}"),
     }
 
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from conformance.targets.kafka.artifacts import Installation
 from conformance.targets.kafka.jvm import java_command, write_properties
+from conformance.targets.kafka.ports import HOST
 from conformance.targets.kafka.process import ServerProcess
 from conformance.targets.kafka.sandbox import Sandbox
+from conformance.targets.kafka.wiring import Direct, Links, Traffic
 
 SERVER_PROPERTIES = "server.properties"
 
@@ -21,24 +23,58 @@ class Layout:
     """In the order of their ids, which start at 1."""
     overrides: dict[str, str]
     """The configuration that all brokers have in common, beyond Kafka's defaults."""
+    links: Links | None
+    """Between the brokers, where they can be cut."""
+    restarts_after_s: float = 0.0
+    """How long a killed broker's id stays taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerPorts:
+    """The listeners of a broker; clients have one of their own, to which no link leads."""
+
+    clients: int
+    replication: int
+    control: int
+
+    def listeners(self, host: str) -> dict[str, str]:
+        """`host` is the name by which other servers know the broker."""
+        names = {
+            "PLAINTEXT": f"{HOST}:{self.clients}",
+            "REPLICATION": f"{host}:{self.replication}",
+            "CONTROLLER": f"{host}:{self.control}",
+        }
+        return {
+            "listeners": ",".join(f"{name}://{address}" for name, address in names.items()),
+            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in names),
+            "inter.broker.listener.name": "REPLICATION",
+        }
 
 
 def broker(
     installation: Installation,
     sandbox: Sandbox,
+    wiring: Direct,
     broker_id: int,
-    port: int,
+    ports: BrokerPorts,
     properties: dict[str, str],
 ) -> ServerProcess:
-    """A broker with a folder of its own, configured by `properties` and where its data goes."""
+    """A broker with a folder of its own, configured by `properties`, its listeners, and where its
+    data goes; the others reach it through `wiring`."""
     folder = sandbox.folder / f"broker-{broker_id}"
     folder.mkdir()
     configuration = folder / SERVER_PROPERTIES
-    write_properties(configuration, properties | {"log.dirs": str(folder / "data")})
+    own = ports.listeners(wiring.host(broker_id)) | {"log.dirs": str(folder / "data")}
+    write_properties(configuration, own | properties)
+    wiring.connect(broker_id, Traffic.REPLICATION, ports.replication)
+    wiring.connect(broker_id, Traffic.CONTROL, ports.control)
+    options = wiring.java_options(broker_id)
     return ServerProcess(
         name=folder.name,
-        port=port,
-        command=java_command(installation, folder, "kafka.Kafka", str(configuration)),
+        port=ports.clients,
+        command=java_command(
+            installation, folder, "kafka.Kafka", str(configuration), options=options
+        ),
         folder=folder,
         sandbox=sandbox,
     )

@@ -26,15 +26,24 @@ class ServerProcess:
         self.port = port
         self.log = folder / f"{name}.log"
         """What it logs, and what else it writes to standard output and error."""
+        self.folder = folder
         self._command = command
         self._sandbox = sandbox
         self._process: subprocess.Popen[bytes] | None = None
+        self._told_to_end = False
 
-    def start(self) -> None:
-        """Returns at once; it serves some seconds later."""
+    def start(self, after_s: float = 0.0) -> None:
+        """Returns at once; it starts `after_s`, and serves some seconds later."""
         if self.is_alive:
             raise RuntimeError(f"{self.name} runs already")
-        self._process = self._sandbox.spawn(self._command, self.log)
+        wait = ["/bin/sh", "-c", f'sleep {after_s:g}; exec "$@"', self.name] if after_s > 0 else []
+        self._process = self._sandbox.spawn([*wait, *self._command], self.log)
+        self._told_to_end = False
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether it has ended without being stopped or killed."""
+        return self.exit_status is not None and not self._told_to_end
 
     @property
     def is_alive(self) -> bool:
@@ -56,16 +65,23 @@ class ServerProcess:
         longer than `within_s`. Does nothing where it does not run."""
         if self._process is None:
             return
-        self.resume()
-        self._process.terminate()
+        self.terminate()
         try:
             self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def terminate(self) -> None:
+        """SIGTERM, after which it shuts down; returns at once."""
+        if self._process is not None:
+            self._told_to_end = True
+            self.resume()
+            self._process.terminate()
+
     def kill(self) -> None:
         """SIGKILL: it can finish nothing, though the operating system keeps what it wrote."""
         if self._process is not None:
+            self._told_to_end = True
             self._process.kill()
             self._process.wait(_KILL_WITHIN_S)
 
