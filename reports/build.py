@@ -1,4 +1,6 @@
-"""From evidence to a folder: `index.html`, `report.json`, `summary.md` and `badge.svg`."""
+"""From evidence to a folder: `index.html`, `report.json`, `summary.md` and `badge.svg`.
+
+What would make the page too long for a browser or a reader lies in files beside it."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -13,20 +15,20 @@ from spec.evidence import Evidence
 def build(
     evidence: Iterable[Evidence], clauses: Mapping[str, Clause], profile: Profile, out: Path
 ) -> Report:
-    """Writes the four files into `out`, which is made where it is missing.
+    """Writes the four files, and those beside the page, into `out`, made where it is missing.
 
     Equal evidence gives equal bytes: nothing but the arguments is looked at, not even the clock.
     Raises `NotReportable` where evidence, clauses and profile do not fit, and `OSError`.
     """
     report = assemble(evidence, clauses, profile)
     contents = {
-        "index.html": page.render(report),
+        **page.pages(report),
         "report.json": _json(report),
         "summary.md": summary.render(report),
         "badge.svg": page.badge(report),
     }
-    out.mkdir(parents=True, exist_ok=True)
     for name, text in contents.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
         # A lone surrogate is lawful in JSON's escapes and not in UTF-8: it stays an escape.
         (out / name).write_bytes(text.encode("utf-8", errors="backslashreplace"))
     return report

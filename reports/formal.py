@@ -11,6 +11,7 @@ from typing import Any
 
 from reports.wire import bounded, cut
 from spec.evidence import Evidence
+from spec.story_json import to_json
 from spec.verdict import Verdict
 
 CHECKERS = frozenset({"prove", "explore", "bounded", "walk"})
@@ -98,4 +99,5 @@ def document(record: Evidence) -> dict[str, Any]:
         "commit": record.commit,
         "at": record.at,
         "run": bounded(record.run),
+        **({"story": to_json(record.story)} if record.story else {}),
     }

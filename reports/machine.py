@@ -6,6 +6,7 @@ from reports.formal import document as formal_document
 from reports.model import Report, Run, Target
 from reports.wire import bounded, cut
 from spec.evidence import Counterexample
+from spec.story_json import to_json
 from spec.verdict import Verdict
 
 SCHEMA_VERSION = 1
@@ -72,6 +73,7 @@ def _case(run: Run) -> dict[str, Any]:
         "duration_s": record.duration_s,
         "at": record.at,
         "run": bounded(record.run),
+        **({"story": to_json(record.story)} if record.story else {}),
     }
 
 

@@ -2,20 +2,26 @@
 
 Everything is decided here and nothing in the templates: which records make a column, what a
 clause's verdict is, which record of a case stands for it, and what has no record at all.
+
+The module says nothing of what checkers put into `Evidence.run`, but that it is shown; what the
+report knows of simulations is told in `reports.simulation`. Any record may carry a story; a run
+that passes and has one is a scenario, told for its own sake.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from reports.formal import Formal, split
+from reports.text import Slugs
 from spec.clause import Clause, Level
 from spec.evidence import Evidence
 from spec.verdict import Headline, Verdict, headline, merge
 
 NO_CASE = "no case of this clause ran"
+SUITE = "conformance"
+"""The checker whose records say what a target is; others add to its cases."""
 UNDECIDED = (
     Verdict.ERROR,
     Verdict.INCONCLUSIVE,
@@ -96,9 +102,14 @@ class Target:
         return _distinct(_reason(run.record) for run in runs) or [NO_CASE]
 
     @property
+    def suite(self) -> list[Evidence]:
+        """The records of the suite; all, where it did not run."""
+        return [r for r in self.records if r.checker == SUITE] or list(self.records)
+
+    @property
     def seed(self) -> int | None:
         """The seed of the run, or None where there is none or the records differ."""
-        seeds = {record.seed for record in self.records}
+        seeds = {record.seed for record in self.suite}
         return seeds.pop() if len(seeds) == 1 else None
 
     @property
@@ -122,7 +133,7 @@ class Target:
     @property
     def facts(self) -> dict[str, Any]:
         """What every record says in the same words of the target and the run."""
-        first, *rest = (record.run for record in self.records)
+        first, *rest = (record.run for record in self.suite)
         return {
             key: value
             for key, value in first.items()
@@ -174,6 +185,17 @@ class Report:
         return next(word for word in _WORST_FIRST if word in found)
 
     @property
+    def scenarios(self) -> list[tuple[Target, Case, Run]]:
+        """The runs that are told for their own sake: they pass and have a story."""
+        return [
+            (target, case, case.runs[target.name])
+            for cases in self.cases.values()
+            for case in cases
+            for target in self.targets
+            if target.name in case.runs and is_scenario(case.runs[target.name].record)
+        ]
+
+    @property
     def everything(self) -> tuple[Target, ...]:
         """Columns, then the mutated targets that are no columns."""
         return self.targets + tuple(m for m in self.mutants if m not in self.targets)
@@ -185,6 +207,10 @@ class Report:
     def killed_by(self, clause: str) -> list[Target]:
         """The mutants that break a case of the clause."""
         return [mutant for mutant in self.mutants if mutant.killing(clause)]
+
+
+def is_scenario(record: Evidence) -> bool:
+    return record.story is not None and record.verdict in (Verdict.PASS, Verdict.INFO)
 
 
 def assemble(
@@ -201,7 +227,7 @@ def assemble(
     groups: dict[tuple[str, str | None], list[Evidence]] = defaultdict(list)
     for record in inside:
         groups[_label(record), record.mutant].append(record)
-    slugs = _Slugs()
+    slugs = Slugs()
     case_ids = _case_ids(inside)
     targets = [
         _target(name, slugs.of(name), mutant, group, shown, case_ids)
@@ -293,27 +319,12 @@ def _cases(
 
 def _case_ids(records: list[Evidence]) -> dict[tuple[str, str], str]:
     """`(clause, case) -> CLAUSE/slug`: what a link may contain, and no two the same."""
-    slugs: dict[str, _Slugs] = defaultdict(_Slugs)
+    slugs: dict[str, Slugs] = defaultdict(Slugs)
     ids: dict[tuple[str, str], str] = {}
     for clause, case in dict.fromkeys((record.clause, record.case) for record in records):
         name = case.removeprefix(f"{clause}/")
         ids[clause, case] = f"{clause}/{slugs[clause].of(name)}"
     return ids
-
-
-class _Slugs:
-    """Names made safe for links, each different from those before it."""
-
-    def __init__(self) -> None:
-        self._used: set[str] = set()
-
-    def of(self, name: str) -> str:
-        slug = re.sub(r"[^A-Za-z0-9.+_-]+", "-", name).strip("-")[:120] or "unnamed"
-        unique, number = slug, 2
-        while unique in self._used:
-            unique, number = f"{slug}-{number}", number + 1
-        self._used.add(unique)
-        return unique
 
 
 def _reason(record: Evidence) -> str:

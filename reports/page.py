@@ -5,12 +5,15 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from reports import formal
-from reports.model import Report
-from reports.view import View
-from reports.wire import bounded, cut, logs, one_line
+from reports import formal, simulation, stories
+from reports.diagram import MARKS, Diagram
+from reports.model import Report, Run
+from reports.text import escaped, visible
+from reports.view import EXCEPTIONS, View
+from reports.wire import Log, bounded, cut, logs, one_line
+from reports.wire import files as files_of_logs
 from spec.verdict import Headline, Verdict
 
 TEXT_CHARACTERS = 4_000
@@ -52,28 +55,47 @@ AREA_NAMES = {
     "ERR": "Protocol errors and negotiation",
 }
 
-# Characters that would vanish, reorder the line around them, or not survive UTF-8.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
+_COMMENT = re.compile(r"//.*|/\*.*\*/")
 _NORMATIVE = re.compile(r"\b(MUST NOT|MUST|SHOULD NOT|SHOULD|MAY)\b")
 
 
-def render(report: Report) -> str:
-    """The whole page: one file, no network, readable without scripts."""
-    environment = _environment()
+def pages(report: Report) -> dict[str, str]:
+    """`index.html`, readable without scripts and without a network, and what lies beside it: long
+    stories, and the wire logs of what did not fail."""
     view = View(report)
-    runs = [
-        run for cases in report.cases.values() for case in cases for _, run in view.ordered(case)
-    ]
-    wire = dict(zip((run.id for run in runs), logs([run.record for run in runs]), strict=True))
-    return environment.get_template("base.html.jinja").render(
-        report=report,
-        view=view,
-        wire=wire,
-        css=Markup(_asset("report.css")),
-        js=Markup(_asset("report.js")),
+    found = _logs(report, view)
+    html = (
+        _environment()
+        .get_template("base.html.jinja")
+        .render(
+            report=report,
+            view=view,
+            wire=found,
+            player_data=Markup(stories.player_data(list(view.stories.values()))),
+            css=Markup(_asset("report.css") + _asset("story.css")),
+            js=Markup(_asset("report.js") + _asset("player.js")),
+        )
     )
+    words = view.refutations_in_words()
+    whole = {shown.file: stories.whole_file(shown.whole) for shown in view.stories.values()}
+    whole.pop("", None)
+    return {"index.html": html, **files_of_logs(found), **words, **whole}
+
+
+def _logs(report: Report, view: View) -> dict[str, Log]:
+    """By the id of the run. What needs a look on a target is on the page."""
+    told = [
+        (target, run)
+        for cases in report.cases.values()
+        for case in cases
+        for target, run in view.ordered(case)
+    ]
+    on_page, aside = list[Run](), list[Run]()
+    for target, run in told:
+        needed = run.record.verdict in EXCEPTIONS and target in report.targets
+        (on_page if needed else aside).append(run)
+    found = logs([run.record for run in on_page], [run.record for run in aside])
+    return {run.id: log for run, log in zip(on_page + aside, found, strict=True)}
 
 
 def badge(report: Report) -> str:
@@ -99,7 +121,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_visible,
+        finalize=visible,
     )
     environment.filters |= {
         "style": lambda verdict: STYLES[verdict],
@@ -107,6 +129,7 @@ def _environment() -> Environment:
         "breakable": _breakable,
         "cut": _cut,
         "fact": _fact,
+        "kill_of": simulation.kill,
         "number": lambda value: f"{value:,}".replace(",", "\u2009"),
         "seconds": _seconds,
         "moment": lambda at: re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d).*$", r"\1 \2 UTC", at),
@@ -115,6 +138,18 @@ def _environment() -> Environment:
         "Verdict": Verdict,
         "area_name": lambda area: AREA_NAMES.get(area, ""),
         "headline_verdict": HEADLINE_VERDICTS.__getitem__,
+        "any_simulation": simulation.any_simulation,
+        "simulations": simulation.simulations,
+        "simulation_counts": (
+            ("runs", "seeds"),
+            ("events", "events"),
+            ("steps validated", "validated"),
+            ("refused", "refused"),
+            ("outgrown", "outgrown"),
+        ),
+        "diagram_of": Diagram,
+        "outcome_marks": MARKS,
+        "replica_rows": stories.replica_rows,
         "model_of": formal.model_of,
         "size_of": formal.size_of,
         "weight_of": formal.weight_of,
@@ -127,23 +162,19 @@ def _template(name: str) -> str:
 
 
 def _asset(name: str) -> str:
-    return (files("reports") / "assets" / name).read_text(encoding="utf-8")
-
-
-def _visible(value: Any) -> Any:
-    """Text from a target must not hide or reorder what is printed around it."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return _INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
-    return value
+    """A style sheet or a script without indentation and without lines that only comment."""
+    text = (files("reports") / "assets" / name).read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines()]
+    return "\n".join(line for line in lines if line and not _COMMENT.fullmatch(line)) + "\n"
 
 
 def _normative(sentence: str) -> Markup:
-    return Markup(_NORMATIVE.sub(r'<b class="kw">\1</b>', str(escape(_visible(sentence)))))
+    return Markup(_NORMATIVE.sub(r'<b class="kw">\1</b>', escaped(sentence)))
 
 
 def _breakable(name: str) -> Markup:
     """A target's or a model's name that may wrap where its parts meet."""
-    return Markup(re.sub(r"([+,:/])", r"\1<wbr>", str(escape(_visible(cut(name, 80))))))
+    return Markup(re.sub(r"([+,:/])", r"\1<wbr>", escaped(cut(name, 80))))
 
 
 def _cut(text: str, limit: int = TEXT_CHARACTERS) -> str:

@@ -1,9 +1,13 @@
 """What templates ask of a report: cells, filters, groups and counts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reports import simulation
 from reports.formal import model_of, weight_of
 from reports.model import NO_CASE, UNDECIDED, Case, Report, Run, Target
+from reports.stories import Shown, shown, within_room
+from reports.text import Slugs, visible
 from reports.wire import cut
 from spec.clause import Clause
 from spec.evidence import Evidence
@@ -25,11 +29,78 @@ class Cell:
     title: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refutation:
+    """A wrong variant of a model that breaks an invariant of a clause."""
+
+    id: str
+    record: Evidence
+    told_at: str
+    """The id under another clause where the same counterexample is told; empty if it is here."""
+
+    @property
+    def words(self) -> str:
+        """Every state of the model, action by action."""
+        return self.record.counterexample.observed if self.record.counterexample else ""
+
+    @property
+    def file(self) -> str:
+        """Where the words lie beside the page; empty if they are on it, for want of a player."""
+        played = self.record.story is not None and not self.told_at
+        return f"refutations/{self.record.clause}.txt" if played else ""
+
+
+def _refutations(report: Report) -> dict[str, list[Refutation]]:
+    """An invariant may stand for several clauses; its counterexample is told at the first."""
+    first: dict[tuple[str, str], str] = {}
+    found: dict[str, list[Refutation]] = {}
+    for clause in report.clauses:
+        slugs = Slugs()
+        for record in report.formal.refutations(clause):
+            id_ = f"{clause}/{slugs.of(record.case.removeprefix(f'{clause}/'))}@model"
+            text = record.counterexample.observed if record.counterexample else ""
+            place = first.setdefault((record.target, text or id_), id_)
+            refutation = Refutation(id=id_, record=record, told_at="" if place == id_ else place)
+            found.setdefault(clause, []).append(refutation)
+    return found
+
+
+def _shown(id: str, record: Evidence) -> list[Shown]:
+    return [shown(id, record.clause, record.story)] if record.story else []
+
+
 class View:
     """What templates ask for, beside the report itself."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
+        self.refutations = _refutations(report)
+        """By clause: the wrong variants of models that break it."""
+        self.stories = {story.id: story for story in within_room(list(self._told()))}
+        """What is told step by step, by the id of the run or of the refutation."""
+
+    def _told(self) -> Iterator[Shown]:
+        """Most important first: of columns, one of each mutant, of models, the rest of mutants."""
+        report, runs = self.report, list[tuple[Target, Run]]()
+        for case in (case for cases in report.cases.values() for case in cases):
+            runs += [(target, run) for target, run in self.ordered(case) if run.record.story]
+        firsts = {target.name: run.id for target, run in reversed(runs)}
+        ranks: dict[int, list[Shown]] = {0: [], 1: [], 2: [], 3: []}
+        for target, run in runs:
+            rank = 0 if target in report.targets else 1 if firsts[target.name] == run.id else 3
+            ranks[rank] += _shown(run.id, run.record)
+        for one in (one for told in self.refutations.values() for one in told):
+            ranks[2] += [] if one.told_at else _shown(one.id, one.record)
+        for found in ranks.values():
+            yield from found
+
+    def refutations_in_words(self) -> dict[str, str]:
+        """The files beside the page that tell refutations with the model's whole states."""
+        texts: dict[str, str] = {}
+        for one in (one for found in self.refutations.values() for one in found if one.file):
+            head = f"{one.id}\n{one.record.title}\n{one.record.reproduce}\n"
+            texts[one.file] = texts.get(one.file, "") + visible(f"{head}\n{one.words}\n\n\n")
+        return texts
 
     def cell(self, clause: str, target: Target) -> Cell:
         """A clause on a target."""
@@ -65,6 +136,22 @@ class View:
             title="; ".join(titles),
         )
 
+    def simulated_cell(self, clause: str) -> Cell:
+        """In how many simulated runs the clause held."""
+        found = simulation.simulations(self.report, clause)
+        if not found:
+            return Cell(verdict=Verdict.NOT_RUN, word="none", amount=None, href="", title="")
+        verdict = merge(one.run.record.verdict for one in found)
+        look = next(one.run for one in found if one.run.record.verdict is verdict)
+        titles = [f"{one.target.name}, {one.mode}: {one.run.record.verdict.value}" for one in found]
+        return Cell(
+            verdict=verdict,
+            word="held" if verdict is Verdict.PASS else verdict.value,
+            amount=simulation.seeds(found) or None,
+            href=f"#{look.id}" if verdict in EXCEPTIONS else "",
+            title="; ".join(titles),
+        )
+
     def mutants_cell(self, clause: str) -> Cell:
         """How many mutants the clause's cases killed."""
         killed = self.report.killed_by(clause)
@@ -92,17 +179,17 @@ class View:
             title=record.note,
         )
 
-    def ordered(self, case: Case) -> list[tuple[str, Run]]:
+    def ordered(self, case: Case) -> list[tuple[Target, Run]]:
         """The runs to show: those of the columns, worst first, then the mutants it killed."""
-        columns = [(target.name, case.runs.get(target.name)) for target in self.report.targets]
+        columns = [(target, case.runs.get(target.name)) for target in self.report.targets]
         mutants = [
-            (mutant.name, case.runs.get(mutant.name))
+            (mutant, case.runs.get(mutant.name))
             for mutant in self.report.mutants
             if mutant not in self.report.targets
         ]
-        killed = [(name, run) for name, run in mutants if run and run.record.verdict.violates]
+        killed = [(mutant, run) for mutant, run in mutants if run and run.record.verdict.violates]
         order = list(Verdict)
-        shown = [(name, run) for name, run in columns if run]
+        shown = [(target, run) for target, run in columns if run]
         return sorted(shown, key=lambda item: order.index(item[1].record.verdict)) + killed
 
     def mutants_of(self, clause: str) -> list[Target]:

@@ -1,18 +1,23 @@
-"""The decoded wire log of a case as rows of a table, bounded in every direction."""
+"""The decoded wire log of a case as rows of a table, bounded in every direction.
+
+Whoever reads of a failure of a target needs the log at once: it is on the page. What passed, what
+was not tried and what mutants did has its log in a file beside the page, one for each clause.
+"""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reports.text import visible
 from spec.evidence import Evidence, WireEntry
-from spec.verdict import Verdict
 
-BUDGET_CHARACTERS = 4_000_000
-"""For all logs of cases that passed, and once more for all others: they need theirs more."""
+PAGE_CHARACTERS = 700_000
+"""For all logs on the page."""
+FILES_CHARACTERS = 4_000_000
+"""For all logs beside it."""
 ENTRIES = (250, 100, 50, 25, 12, 6)
 """How many last entries a case may show; the largest that fits the budget holds for all."""
-ENTRIES_WHERE_IT_PASSED = ENTRIES[3:]
 SUMMARY_CHARACTERS = 180
 VALUE_CHARACTERS = 300
 FIELDS_CHARACTERS = 4_000
@@ -60,25 +65,52 @@ class Log:
     rows: tuple[Row, ...]
     earlier: int
     """How many entries came before them: left out here, or let go by the recorder."""
+    file: str
+    """Where it lies beside the page; empty if it is on the page."""
 
 
-def logs(records: Sequence[Evidence]) -> list[Log]:
-    """One log per record, all of them together within the page's budget."""
-    passed = [record for record in records if record.verdict is Verdict.PASS]
-    others = [record for record in records if record.verdict is not Verdict.PASS]
-    found = {id(record): log for record, log in _fitting(others, ENTRIES)}
-    found |= {id(record): log for record, log in _fitting(passed, ENTRIES_WHERE_IT_PASSED)}
-    return [found[id(record)] for record in records]
+def logs(shown: Sequence[Evidence], aside: Sequence[Evidence]) -> list[Log]:
+    """One log per record, first those of `shown`, which the page has, then those of `aside`, which
+    lie beside it; both within their budgets."""
+    return [*_fitting(shown, PAGE_CHARACTERS, ""), *_fitting(aside, FILES_CHARACTERS, "wire/")]
 
 
-def _fitting(records: Sequence[Evidence], limits: Sequence[int]) -> Iterator[tuple[Evidence, Log]]:
-    rows = [[_row(entry) for entry in record.wire[-limits[0] :]] for record in records]
-    for limit in limits:
-        if sum(row.characters for log in rows for row in log[-limit:]) <= BUDGET_CHARACTERS:
+def _fitting(records: Sequence[Evidence], budget: int, folder: str) -> Iterator[Log]:
+    rows = [[_row(entry) for entry in record.wire[-ENTRIES[0] :]] for record in records]
+    for limit in ENTRIES:
+        if sum(row.characters for log in rows for row in log[-limit:]) <= budget:
             break
     for record, log in zip(records, rows, strict=True):
-        shown = tuple(log[-limit:])
-        yield record, Log(rows=shown, earlier=len(record.wire) - len(shown) + record.wire_dropped)
+        last = tuple(log[-limit:])
+        yield Log(
+            rows=last,
+            earlier=len(record.wire) - len(last) + record.wire_dropped,
+            file=f"{folder}{record.clause}.txt" if folder and last else "",
+        )
+
+
+def files(found: Mapping[str, Log]) -> dict[str, str]:
+    """The texts of the files beside the page, from the logs of all runs by their ids."""
+    texts: dict[str, list[str]] = {}
+    for id_, log in found.items():
+        if log.file:
+            lines = texts.setdefault(log.file, [])
+            lines += [id_, f"  ({log.earlier:,} entries before these)"] if log.earlier else [id_]
+            lines += [f"  {line}" for row in log.rows for line in _lines(row)] + [""]
+    return {name: visible("\n".join(lines)) for name, lines in texts.items()}
+
+
+def _lines(row: Row) -> Iterator[str]:
+    number = "" if row.correlation_id is None else f" #{row.correlation_id}"
+    errors = "".join(f" error {error}" for error in row.errors)
+    head = (
+        f"{row.at_ms:>6} ms  {cut(row.peer, 60)}  {row.arrow} {cut(row.name, 120)}{number}{errors}"
+    )
+    if row.fields:
+        yield head
+        yield from (f"             {line}" for line in row.fields.splitlines())
+    else:
+        yield f"{head}  {row.summary}"
 
 
 def _row(entry: WireEntry) -> Row:

@@ -6,10 +6,12 @@ needs no access to the run, the tests or the target that made it.
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from spec import story_json
+from spec.story import Story
 from spec.verdict import Verdict
 
 R = TypeVar("R")
@@ -54,7 +56,7 @@ class Evidence:
 
     clause: str
     checker: str
-    """`conformance`; later `prove`, `explore`, `simulate`."""
+    """`conformance`, `simulate`, or of the models `prove`, `explore`, `bounded`, `walk`."""
     target: str
     """As given on the command line: `reference`, `kafka:4.1.0`, `127.0.0.1:9092`."""
     verdict: Verdict
@@ -71,6 +73,8 @@ class Evidence:
     link: str = ""
     """For a known failure: where it is tracked."""
     counterexample: Counterexample | None = None
+    story: Story | None = None
+    """The run step by step: of a counterexample, or of a scenario that is told for its own sake."""
     wire: tuple[WireEntry, ...] = ()
     wire_dropped: int = 0
     """How many earlier entries the bounded log let go."""
@@ -85,7 +89,9 @@ class Evidence:
 
     def line(self) -> str:
         """The record as one line of JSON without the newline."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+        told = None if self.story is None else story_json.to_json(self.story)
+        record = asdict(replace(self, story=None)) | {"story": told}
+        return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 
 
 def parse(line: str) -> Evidence:
@@ -95,6 +101,8 @@ def parse(line: str) -> Evidence:
     raw["wire"] = tuple(_typed(WireEntry(**entry)) for entry in raw["wire"])
     if raw["counterexample"] is not None:
         raw["counterexample"] = _typed(Counterexample(**raw["counterexample"]))
+    if raw.get("story") is not None:
+        raw["story"] = story_json.from_json(raw["story"])
     return _typed(Evidence(**raw))
 
 

@@ -122,7 +122,7 @@ def test_a_page_asks_nothing_of_the_network(tmp_path: Path) -> None:
         assert not {"src", "srcset", "data", "poster", "action"} & set(attributes), tag
         if "href" in attributes and tag != "a":
             assert attributes["href"] == "data:,"
-    links = [href for href in parsed.all("href") if not href.startswith(("#", "data:"))]
+    links = [href for href in parsed.all("href") if not href.startswith(("#", "data:", "wire/"))]
     assert set(links) == {"https://issues.apache.org/jira/browse/KAFKA-1"}
     code = " ".join(text for tag, text in parsed.text if tag in ("style", "script"))
     assert not re.search(r"https?:|//\w|url\(|@import|fetch\(", code)
@@ -294,12 +294,23 @@ def test_seeds_that_differ_are_no_seed(tmp_path: Path) -> None:
 
 
 def test_equal_evidence_gives_equal_bytes(tmp_path: Path) -> None:
-    names = ("index.html", "report.json", "summary.md", "badge.svg")
-    for folder in ("a", "b"):
-        build(iter(evidence()), CLAUSES, PROFILE, tmp_path / folder)
-    for name in names:
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(names)
+    written: list[dict[str, bytes]] = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        build(iter(evidence()), CLAUSES, PROFILE, folder)
+        found = sorted(path for path in folder.rglob("*") if path.is_file())
+        written.append({str(path.relative_to(folder)): path.read_bytes() for path in found})
+    assert written[0] == written[1]
+    assert {"index.html", "report.json", "summary.md", "badge.svg"} < set(written[0])
+
+
+def test_files_beside_the_page_are_those_that_it_links_to(tmp_path: Path) -> None:
+    parsed, _ = built([*evidence(), *hostile()], tmp_path)
+    linked = {href for href in parsed.all("href") if href.startswith("wire/")}
+    assert linked == {f"wire/{path.name}" for path in (tmp_path / "wire").iterdir()}
+    text = (tmp_path / "wire" / "LOG-03.txt").read_text(encoding="utf-8")
+    assert "LOG-03/a-case@reference\n" in text
+    assert "Produce v9 #1" in text
+    assert "     2 ms  c1 \u00b7 broker 1" in text
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
@@ -329,19 +340,27 @@ def test_what_is_huge_is_cut_and_the_cut_is_said(tmp_path: Path) -> None:
 
 def test_long_wire_logs_share_a_budget() -> None:
     long = tuple(replace(WIRE[1], at_ms=n) for n in range(400))
-    passed = [replace(record("LOG-01", Verdict.PASS), wire=long, wire_dropped=9)] * 3
-    failed = [replace(record("LOG-02", Verdict.FAIL), wire=long)] * 3
-    (shown, *_), few = wire.logs(passed), wire.logs([*passed, *failed])
-    assert (len(shown.rows), shown.earlier, shown.rows[-1].at_ms) == (25, 384, 399)
-    assert [len(log.rows) for log in few] == [25, 25, 25, 250, 250, 250]
-    many = [replace(record("LOG-01", Verdict.FAIL), wire=long) for _ in range(200)]
-    rows = [row for log in wire.logs(many) for row in log.rows]
-    assert len(rows) >= 200 * wire.ENTRIES[-1]
-    assert sum(row.characters for row in rows) <= wire.BUDGET_CHARACTERS
+    failed = [replace(record("LOG-02", Verdict.FAIL), wire=long, wire_dropped=9)] * 3
+    passed = [replace(record("LOG-01", Verdict.PASS), wire=long)] * 3
+    logs = wire.logs(failed, passed)
+    assert [len(log.rows) for log in logs] == [250] * 6
+    assert [log.file for log in logs] == [""] * 3 + ["wire/LOG-01.txt"] * 3
+    assert (logs[0].earlier, logs[0].rows[-1].at_ms) == (159, 399)
+    many = [replace(record("LOG-01", Verdict.FAIL), wire=long) for _ in range(100)]
+    rows = [row for log in wire.logs(many, ()) for row in log.rows]
+    assert len(rows) == 100 * wire.ENTRIES[-1]
+    assert sum(row.characters for row in rows) <= wire.PAGE_CHARACTERS
+
+
+def test_the_log_of_a_broken_target_is_on_the_page_and_that_of_a_mutant_beside_it() -> None:
+    records = [record("LOG-01", Verdict.FAIL), *mutated("crc_not_checked", Verdict.FAIL)]
+    written = page.pages(assembled(records))
+    assert set(written) == {"index.html", "wire/LOG-03.txt"}
+    assert written["index.html"].count('<table class="log">') == 1
 
 
 def test_a_wire_row_tells_fields_errors_and_faults() -> None:
-    (log,) = wire.logs([record("LOG-01", Verdict.FAIL)])
+    (log,) = wire.logs([record("LOG-01", Verdict.FAIL)], ())
     connected, request, response, fault = log.rows
     assert (connected.arrow, connected.summary, connected.fields) == ("●", "127.0.0.1:9092", "")
     assert (request.arrow, request.peer, request.correlation_id) == ("→", "c1 · broker 1", 1)
@@ -352,7 +371,7 @@ def test_a_wire_row_tells_fields_errors_and_faults() -> None:
     assert response.fields.endswith("error_message: null")
     assert (fault.kind, fault.name, fault.peer) == ("fault", "cut 1 from 2", "")
     fine = replace(WIRE[2], fields={"error_code": "NONE (0)", "topics": [{"error_code": 0}]})
-    (log,) = wire.logs([replace(record("LOG-01", Verdict.PASS), wire=(fine,))])
+    (log,) = wire.logs([replace(record("LOG-01", Verdict.PASS), wire=(fine,))], ())
     assert log.rows[0].errors == ()
 
 

@@ -13,8 +13,15 @@ from reports.build import build
 from reports.formal import size_of, split
 from reports.model import NotReportable, assemble
 from reports.plugin import _of_models
+from reports.stories import replica_rows, shown
 from reports.view import View
+from spec.checkers.bounds import Bounds
+from spec.checkers.explore import explore
+from spec.command.replay import replayed
+from spec.command.retelling import story_of
 from spec.evidence import Counterexample, Evidence
+from spec.language import trace
+from spec.registry import FAMILIES
 from spec.verdict import Headline, Verdict
 from tests.sample_evidence import CLAUSES, PROFILE, record
 
@@ -83,14 +90,60 @@ def test_a_wrong_variant_is_shown_with_its_story_and_is_no_exploration() -> None
     assert report.formal.explorations("LOG-06") == []
     assert report.formal.refutations("LOG-06") == [refuted]
     assert report.mutants == ()
-    html = page.render(report)
+    html = page.pages(report)["index.html"]
     assert "leader_write(leader=b1)" in html
     assert "What goes wrong without a rule" in html
     assert size_of(refuted) == "Broker 3, Epoch 2"
 
 
+def test_a_counterexample_is_told_once_and_linked_from_other_clauses() -> None:
+    both = [formal(clause, "explore", Verdict.FAIL, wrong=True) for clause in ("LOG-06", "LOG-07")]
+    view = View(assemble([PASSING, *both], CLAUSES, PROFILE))
+    (first,), (second,) = view.refutations["LOG-06"], view.refutations["LOG-07"]
+    assert (first.told_at, second.told_at) == ("", first.id)
+    html = page.pages(view.report)["index.html"]
+    assert html.count("leader_write(leader=b1)") == 1
+    assert f'href="#{first.id}"' in html
+    assert f'id="{first.id}"' in html
+
+
+def test_the_counterexample_of_a_replication_model_is_played() -> None:
+    """The explorer finds the flaw that KIP-320 repaired, and the page plays it."""
+    variant = FAMILIES["replication"].variant("kip-279")
+    found = explore(
+        trace(variant.protocol),
+        Bounds(**variant.bounds),
+        invariants=("strong_isr",),
+        symmetry=variant.symmetry,
+        stop_at_violation=True,
+    )
+    story = story_of(found.violations["strong_isr"].trace, "a title")
+    assert story is not None
+    assert story.brokers == ("b1", "b2", "b3")
+    assert story.violation == len(story.steps) - 1
+    last = list(story.states())[-1]
+    leader, isr = last["controller"]["leader"], last["controller"]["isr"]
+    assert last[str(leader)]["role"] == "leader"
+    assert isinstance(isr, tuple)
+    told = shown("id", "LOG-06", story)
+    assert told.committed
+    lacking = {row.name for row in replica_rows(told) if row.missing}
+    assert lacking
+    assert lacking <= set(isr)
+    refuted = replace(formal("LOG-06", "explore", Verdict.FAIL, wrong=True), story=story)
+    written = page.pages(assemble([PASSING, refuted], CLAUSES, PROFILE))
+    assert 'class="spacetime"' in written["index.html"]
+    assert STORY in written["refutations/LOG-06.txt"]
+
+
+def test_models_about_other_things_have_no_story() -> None:
+    variant = FAMILIES["controller"].variant()
+    path = replayed(trace(variant.protocol), Bounds(**variant.bounds), ())
+    assert story_of(path, "a title") is None
+
+
 def test_without_models_there_are_no_columns_for_them() -> None:
-    html = page.render(assemble([PASSING], CLAUSES, PROFILE))
+    html = page.pages(assemble([PASSING], CLAUSES, PROFILE))["index.html"]
     assert "explored" not in html
     assert "Formal model" not in html
 

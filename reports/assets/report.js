@@ -67,7 +67,13 @@
   }
   function route(first) {
     const [path, query] = location.hash.slice(1).split('?');
-    const aim = document.getElementById(decoded(path)) || $('#overview');
+    const place = decoded(path);
+    // `@` and a number at the end is a step of the story there, see player.js.
+    const named = document.getElementById(place) || document.getElementById(place.replace(/@\d+$/, ''));
+    const aim = named ? named.closest('.play') || named : $('#overview');
+    for (let box = aim.closest('details'); box; box = box.parentElement.closest('details')) {
+      box.open = true;
+    }
     const view = aim.closest('.v') || $('#overview');
     for (const other of $$('.v.show')) other.classList.remove('show');
     view.classList.add('show');
@@ -108,6 +114,11 @@
   });
 
   // Copying: browsers refuse the clipboard to some local files, then the text is selected.
+  for (const text of $$('.copied')) {
+    const button = document.createElement('button');
+    Object.assign(button, { type: 'button', className: 'copy', textContent: 'copy' });
+    text.after(button);
+  }
   document.addEventListener('click', async event => {
     const button = event.target.closest('.copy');
     if (!button) return;

@@ -11,9 +11,10 @@ from spec.checkers.bounds import Bounds
 from spec.checkers.explore import Trace
 from spec.checkers.explore.story import as_json, tell
 from spec.command import findings, tasks
-from spec.command.findings import Finding
+from spec.command.findings import Finding, sentence_of
 from spec.command.outcome import Exit, UsageError, worst
 from spec.command.replay import replayed, save
+from spec.command.retelling import story_of
 from spec.command.tasks import Task
 from spec.language import Model, trace
 from spec.verdict import Verdict
@@ -83,6 +84,7 @@ def _findings(
         weight=depth,
         wrong_variant=task.variant.is_wrong,
         story=tell(path) if path else "",
+        played=story_of(path, sentence_of(model.invariants[name])) if path else None,
         note="" if path else f"no counterexample of at most {depth} actions was found",
         facts={"bounds": dict(task.bounds), "depth": depth},
         duration_s=found.seconds,

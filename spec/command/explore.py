@@ -9,11 +9,13 @@ from spec.checkers.bounds import Bounds
 from spec.checkers.explore import Exploration, Limits, NoSymmetry, Progress, Violation, explore
 from spec.checkers.explore.story import as_json, tell
 from spec.command import arguments, findings, tasks
-from spec.command.findings import Finding
+from spec.command.findings import Finding, sentence_of
 from spec.command.outcome import Exit, UsageError, worst
 from spec.command.replay import save
+from spec.command.retelling import story_of
 from spec.command.tasks import Task
-from spec.language import Model, trace
+from spec.language import Model, Property, trace
+from spec.story import Story
 from spec.verdict import Verdict
 
 
@@ -106,12 +108,17 @@ def _findings(task: Task, model: Model, found: Exploration) -> Iterator[Finding]
             weight=found.distinct,
             wrong_variant=task.variant.is_wrong,
             story=tell(violation.trace) if violation else "",
+            played=_played(violation, model.invariants[name]),
             note="" if found.complete or violation else f"not complete: {found.reason}",
             facts=_facts(task, found),
             counts=found.actions,
             duration_s=found.cpu_s,
             reproduce=task.command("explore"),
         )
+
+
+def _played(violation: Violation | None, invariant: Property) -> Story | None:
+    return story_of(violation.trace, sentence_of(invariant)) if violation else None
 
 
 def _verdict(violation: Violation | None, found: Exploration) -> Verdict:

@@ -11,6 +11,7 @@ from spec.command.outcome import UsageError
 from spec.evidence import Counterexample, Evidence
 from spec.language import Property
 from spec.provenance import commit, now, tool_version
+from spec.story import Story
 from spec.verdict import Verdict
 
 DEFAULT = Path("build/spec/evidence.ndjson")
@@ -32,6 +33,8 @@ class Finding:
     """Whether the variant is meant to break it: then a violation is what was hoped for."""
     story: str = ""
     """The counterexample, for people."""
+    played: Story | None = None
+    """The same step by step, of models that are about the logs of brokers."""
     note: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Bounds, counts, versions of tools."""
@@ -48,7 +51,7 @@ def records(findings: Iterable[Finding]) -> Iterator[Evidence]:
     for finding in findings:
         invariant = finding.invariant
         name = f"{finding.subject}/{invariant.name}".replace("/", ".")
-        sentence = invariant.doc.split("\n")[0] or invariant.name.replace("_", " ")
+        sentence = sentence_of(invariant)
         for clause in invariant.clauses:
             yield Evidence(
                 clause=clause,
@@ -63,6 +66,7 @@ def records(findings: Iterable[Finding]) -> Iterator[Evidence]:
                 seed=finding.seed,
                 note=finding.note,
                 counterexample=_counterexample(finding, sentence),
+                story=finding.played,
                 reproduce=finding.reproduce,
                 run=dict(finding.facts) | {"invariant": invariant.name, "at": invariant.where},
                 duration_s=round(finding.duration_s, 3),
@@ -70,6 +74,11 @@ def records(findings: Iterable[Finding]) -> Iterator[Evidence]:
                 commit=of,
                 at=at,
             )
+
+
+def sentence_of(invariant: Property) -> str:
+    """What the invariant says, in a line."""
+    return invariant.doc.split("\n")[0] or invariant.name.replace("_", " ")
 
 
 def _counterexample(finding: Finding, sentence: str) -> Counterexample | None:

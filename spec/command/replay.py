@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from spec.checkers.bounds import Bounds
 from spec.checkers.explore import Moment, Trace
@@ -43,15 +44,20 @@ def replayed(model: Model, bounds: Bounds, moves: Iterable[tuple[str, Sequence[i
     return Trace(model=model, bounds=bounds, layout=tuple(layout), moments=tuple(moments))
 
 
-def save(trace: Trace, path: Path) -> None:
-    """Writes a path as an ITF file, which `trace` reads. Raises `UsageError`."""
+def itf_document(trace: Trace) -> dict[str, Any]:
+    """A path in the Informal Trace Format."""
 
     def getter(cells: Sequence[int | bool]) -> Getter:
         at = {(c.leaf.name, *c.index): v for c, v in zip(trace.layout, cells, strict=True)}
         return lambda leaf, *index: at[leaf, *index]
 
     moments = [(m.action, tuple(m.params.values()), getter(m.cells)) for m in trace.moments]
-    document = trace_to_itf(trace.model, trace.bounds, moments)
+    return trace_to_itf(trace.model, trace.bounds, moments)
+
+
+def save(trace: Trace, path: Path) -> None:
+    """Writes a path as an ITF file, which `trace` reads. Raises `UsageError`."""
+    document = itf_document(trace)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
