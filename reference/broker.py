@@ -19,10 +19,10 @@ from reference.handlers import (
     replication,
 )
 from reference.messages import (
-    Effect,
     CheckpointDue,
     ClientGone,
     Decided,
+    Effect,
     Event,
     FetchDue,
     FromClient,
@@ -85,6 +85,17 @@ MESSAGES: Mapping[type, Callable[[BrokerState, int, Any], None]] = {
 }
 
 
+EVENTS: Mapping[type, Callable[[BrokerState, Any], None]] = {
+    FetchDue: lambda broker, due: replication.fetch_from_leader(broker, due.id),
+    RequestExpired: lambda broker, expired: completion.expire(broker, expired.ticket),
+    ClientGone: lambda broker, gone: completion.abandon(broker, gone.ticket),
+    RepeatDue: lambda broker, _: background.repeat(broker),
+    CheckpointDue: lambda broker, _: background.checkpoint(broker),
+    IsrCheckDue: lambda broker, _: background.check_isr(broker),
+    RetentionCheckDue: lambda broker, _: background.check_retention(broker),
+}
+
+
 class Broker(BrokerState):
     """The state, and the way of every event to its handler."""
 
@@ -99,23 +110,10 @@ class Broker(BrokerState):
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
         """Returns what the world is to do about an event, in order."""
         self.now_ms, self.effects = now_ms, []
-        match event:
-            case FromPeer(sender, message):
-                MESSAGES[type(message)](self, sender, message)
-            case FromClient(ticket, request):
-                REQUESTS[type(request)](self, ticket, request)
-            case FetchDue(partition):
-                replication.fetch_from_leader(self, partition)
-            case RequestExpired(ticket):
-                completion.expire(self, ticket)
-            case ClientGone(ticket):
-                completion.abandon(self, ticket)
-            case RepeatDue():
-                background.repeat(self)
-            case CheckpointDue():
-                background.checkpoint(self)
-            case IsrCheckDue():
-                background.check_isr(self)
-            case RetentionCheckDue():
-                background.check_retention(self)
+        if type(event) is FromPeer:
+            MESSAGES[type(event.message)](self, event.sender, event.message)
+        elif type(event) is FromClient:
+            REQUESTS[type(event.request)](self, event.ticket, event.request)
+        else:
+            EVENTS[type(event)](self, event)
         return self.effects

@@ -10,9 +10,9 @@ from reference.errors import Error
 from reference.fetch_session import FetchSessions
 from reference.image import MetadataImage
 from reference.messages import (
-    Effect,
     Cancel,
     ControllerMessage,
+    Effect,
     Message,
     Reply,
     RequestExpired,

@@ -34,6 +34,12 @@ class EpochCache:
         self.epochs.append(epoch)
         self.starts.append(start_offset)
 
+    def extended(self, epoch: int, start_offset: int) -> "EpochCache":
+        """Returns what `assign` would make of this cache, which stays as it is."""
+        other = EpochCache(self.epochs.copy(), self.starts.copy())
+        other.assign(epoch, start_offset)
+        return other
+
     def end_of(self, epoch: int, end_offset: int) -> EpochEnd:
         """Returns the largest known epoch not above `epoch`, and where it ends (KIP-279).
 

@@ -38,6 +38,9 @@ class Leadership:
     """Fetches that nothing could be said to yet."""
     proposed_isr: tuple[int, ...] = ()
     """An ISR asked of the controller; empty when none is."""
+    proposed_epochs: tuple[int, ...] = ()
+    """The lives of its members when it was asked: one that restarted since has not caught up, so a
+    repetition of the question must not name its new life (KIP-903)."""
 
     def adopt(self, state: PartitionState, now_ms: int) -> None:
         """Takes the controller's word: replicas come and go, and a proposal is decided by it."""

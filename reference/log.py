@@ -18,11 +18,10 @@ from reference.requests import NO_EPOCH
 from reference.rules import Rules
 from reference.storage.disk import DiskError
 from reference.storage.log_directory import LogDirectory
+from reference.storage.segment import OFFSETS_MAX
 from reference.storage.snapshot import Snapshot
 
 NEVER = 2**63 - 1
-OFFSETS_PER_SEGMENT_MAX = 2**31 - 1
-"""An index has four bytes for the distance from the segment's base."""
 
 
 class Slice(NamedTuple):
@@ -120,7 +119,7 @@ class Log:
     ) -> Header:
         """Appends a stamped batch, in a new segment where the active one is full or too old.
 
-        Raises DiskError: then the log is what it was, and nothing may be acknowledged.
+        Raises DiskError: then nothing may be acknowledged, and memory has no more than the disk.
         """
         header = read_header(batch)
         if header.base_offset < self.end_offset:
@@ -128,8 +127,12 @@ class Log:
         rolls = not self.segments or (
             self.active_bytes > 0 and self._rolls(header, len(batch), segment_bytes, segment_ms)
         )
+        epochs = self.epochs
+        if header.leader_epoch > epochs.latest:
+            epochs = epochs.extended(header.leader_epoch, header.base_offset)
         if self.store is not None:
-            self._write(self.store, batch, header, rolls)
+            self._write(self.store, batch, header, rolls, epochs)
+        self.epochs = epochs
         if rolls:
             self.segments.append(header.base_offset)
             self.active_bytes = 0
@@ -140,8 +143,6 @@ class Log:
         self.last_epoch = header.leader_epoch
         self.size_bytes += len(batch)
         self.active_bytes += len(batch)
-        if header.leader_epoch > self.epochs.latest:
-            self._assign_epoch(header.leader_epoch, header.base_offset)
         self.producers.remember(header)
         if self.store is not None and (
             self.end_offset - self.store.marks.recovery_point >= flush_messages
@@ -153,13 +154,21 @@ class Log:
         return (
             self.active_bytes + size > segment_bytes
             or self._is_old(header, segment_ms)
-            or header.end_offset - self.segments[-1] > OFFSETS_PER_SEGMENT_MAX
+            or header.end_offset - self.segments[-1] > OFFSETS_MAX
         )
 
-    def _write(self, store: LogDirectory, batch: bytes, header: Header, rolls: bool) -> None:
+    def _is_old(self, header: Header, segment_ms: int) -> bool:
+        first = self.headers[bisect_right(self.ends, self.segments[-1])]
+        return header.max_timestamp - first.max_timestamp > segment_ms
+
+    def _write(
+        self, store: LogDirectory, batch: bytes, header: Header, rolls: bool, epochs: EpochCache
+    ) -> None:
         try:
             if rolls:
                 store.roll(header.base_offset, self.state_at_end())
+            if epochs is not self.epochs:
+                store.save_epochs(epochs)
             store.append(batch, header)
         except DiskError:
             store.give_up()
@@ -169,16 +178,10 @@ class Log:
     def begin_epoch(self, leader_epoch: int) -> None:
         """Takes note that the broker leads in an epoch from the end of the log on."""
         if self.rules.new_leader_notes_epoch():
-            self._assign_epoch(leader_epoch, self.end_offset)
-
-    def _assign_epoch(self, leader_epoch: int, start_offset: int) -> None:
-        self.epochs.assign(leader_epoch, start_offset)
-        if self.store is not None:
-            self.store.save_epochs(self.epochs)
-
-    def _is_old(self, header: Header, segment_ms: int) -> bool:
-        first = self.headers[bisect_right(self.ends, self.segments[-1])]
-        return header.max_timestamp - first.max_timestamp > segment_ms
+            epochs = self.epochs.extended(leader_epoch, self.end_offset)
+            if self.store is not None:
+                self.store.save_epochs(epochs)
+            self.epochs = epochs
 
     def truncate(self, end_offset: int) -> None:
         """Removes the batches that end after `end_offset`, and what was derived from them."""

@@ -17,6 +17,7 @@ from reference.messages import (
     FromPeer,
     Internal,
     InternalTimer,
+    MetadataUpdate,
     MetadataWanted,
     ProducerIdsWanted,
 )
@@ -26,7 +27,7 @@ FOR_THE_CONTROLLER = frozenset({Forwarded, AlterPartition, ProducerIdsWanted, Me
 
 
 class Node:
-    __slots__ = ("broker", "effects", "heard", "member", "number")
+    __slots__ = ("broker", "effects", "heard", "member", "number", "told")
 
     def __init__(self, number: int, broker: Broker, member: MetadataMember) -> None:
         self.number = number
@@ -35,6 +36,8 @@ class Node:
         self.effects: list[Effect] = []
         self.heard: list[Event] = []
         """What the broker was given by the event in hand, for whoever watches."""
+        self.told: list[MetadataUpdate] = []
+        """What it was told of the metadata by its own node."""
 
     @property
     def incarnation(self) -> UUID:
@@ -42,7 +45,7 @@ class Node:
 
     def start(self, now_ms: int) -> list[Effect]:
         """Returns the effects of starting."""
-        self.effects, self.heard = [], []
+        self.effects, self.heard, self.told = [], [], []
         self.effects += self.broker.start(now_ms)
         self.member.start(now_ms)
         self._settle(now_ms)
@@ -53,7 +56,7 @@ class Node:
 
         Raises DiskError where the disk fails: the process then ends.
         """
-        self.effects, self.heard = [], []
+        self.effects, self.heard, self.told = [], [], []
         if type(event) is FromPeer:
             message = event.message
             if isinstance(message, Internal):
@@ -72,7 +75,7 @@ class Node:
 
     def shut_down(self, now_ms: int) -> list[Effect]:
         """Begins to stop: returns the effects. The node goes on until `may_stop`."""
-        self.effects, self.heard = [], []
+        self.effects, self.heard, self.told = [], [], []
         self.member.shut_down(now_ms)
         self._settle(now_ms)
         return self.effects
@@ -99,6 +102,8 @@ class Node:
                 member.to_controller(message, now_ms)
             told, member.outbox = member.outbox, []
             for news in told:
+                if type(news) is MetadataUpdate:
+                    self.told.append(news)
                 self._tell_broker(FromPeer(self.number, news), now_ms)
             if told:
                 member.metadata_applied(broker.image.applied)

@@ -396,6 +396,10 @@ class Rules(ReplicationRules):
         """META-05: the epoch that a broker reports never goes backwards."""
         return leader_epoch
 
+    def may_serve(self, *, registered: bool, fenced: bool) -> bool:
+        """META-05: clients are let in once the controller has seen the broker catch up."""
+        return registered and not fenced
+
     def may_create_automatically(self, enabled: bool, allowed: bool) -> bool:
         """META-07: both the broker and the request must want it (KIP-361)."""
         return enabled and allowed

@@ -72,6 +72,7 @@ def ask_for_isr(broker: BrokerState, replica: Replica, wanted: tuple[int, ...]) 
     leadership = replica.leadership
     if leadership and not leadership.proposed_isr and wanted != replica.state.isr:
         leadership.proposed_isr = wanted
+        leadership.proposed_epochs = leadership.broker_epochs(wanted, broker.broker_epoch)
         _propose(broker, replica)
 
 
@@ -83,7 +84,7 @@ def _propose(broker: BrokerState, replica: Replica) -> None:
         leader_epoch=state.leader_epoch,
         partition_epoch=state.partition_epoch,
         isr=leadership.proposed_isr,
-        isr_epochs=leadership.broker_epochs(leadership.proposed_isr, broker.broker_epoch),
+        isr_epochs=leadership.proposed_epochs,
     )
     broker.send_controller(ask)
 

@@ -83,12 +83,16 @@ def _replace_image(broker: BrokerState, update: MetadataUpdate) -> None:
 
 def _find_registration(broker: BrokerState) -> None:
     """Notes under which broker epoch the controller knows this life of the broker, if it does."""
-    found = broker.image.brokers.get(broker.id)
-    if found is None or not broker.rules.is_own_registration(found.incarnation, broker.incarnation):
+    found, rules = broker.image.brokers.get(broker.id), broker.rules
+    registered = found is not None and rules.is_own_registration(
+        found.incarnation, broker.incarnation
+    )
+    fenced = found is None or found.fenced
+    broker.serves = broker.serves or rules.may_serve(registered=registered, fenced=fenced)
+    if found is None or not registered:
         return
     begins = not broker.takes_part
     broker.broker_epoch = found.broker_epoch
-    broker.serves = broker.serves or not found.fenced
     if begins:
         _follow_image(broker)
         background.start(broker)

@@ -92,7 +92,7 @@ MUTANTS = (
     Mutant(
         name="failover-from-cache",
         id="H-44",
-        clauses=("CTL-04", "CTL-03"),
+        clauses=("CTL-04", "CTL-03", "LEAD-03"),
         rules=FailoverFromCache,
         wrong="Who was the controller before goes on with what it knew then, instead of reading.",
     ),

@@ -1,6 +1,7 @@
 """What happens to a cluster from outside, in order of time: faults, and what clients do."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from reference.requests import Request, Response
 from reference.simulator.cluster import BrokerCrashed, Cluster, Submission
@@ -17,9 +18,18 @@ class ReferenceCrashed(Exception):
         self.crash = crash
 
 
+class Watcher(Protocol):
+    """Told of everything that is asked and answered, in the moment in which it is."""
+
+    def asked(self, number: int, who: str, node: int, request: Request) -> None: ...
+
+    def answered(self, number: int, response: Response | None) -> None: ...
+
+
 class Agenda:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
+        self.watchers: list[Watcher] = []
         self._asked = 0
         self._waiting: dict[int, tuple[Submission, Then]] = {}
 
@@ -36,17 +46,24 @@ class Agenda:
         """Lets something happen; of equal times what was said first comes first."""
         self.cluster.at(self.cluster.now_ms + delay_ms, action)
 
-    def ask(self, node: int, request: Request, timeout_ms: int, then: Then) -> None:
-        """Puts a request to a node. An answer that comes too late is dropped."""
+    def ask(self, who: str, node: int, request: Request, timeout_ms: int, then: Then) -> None:
+        """Puts a client's request to a node. An answer that comes too late is dropped."""
         self._asked += 1
         number = self._asked
+        for watcher in self.watchers:
+            watcher.asked(number, who, node, request)
         self._waiting[number] = (self.cluster.submit(node, request), then)
         self.after(timeout_ms, lambda: self._expire(number))
 
     def _expire(self, number: int) -> None:
-        waiting = self._waiting.pop(number, None)
-        if waiting is not None:
-            waiting[1](waiting[0].response)
+        if number in self._waiting:
+            self._finish(number)
+
+    def _finish(self, number: int) -> None:
+        submission, then = self._waiting.pop(number)
+        for watcher in self.watchers:
+            watcher.answered(number, submission.response)
+        then(submission.response)
 
     def run(self, within_ms: int, until: Callable[[], bool] | None = None) -> bool:
         """Lets time pass; returns whether a condition, looked at whenever somebody is answered,
@@ -70,7 +87,6 @@ class Agenda:
         return bool(self.cluster.crashes)
 
     def _hand_out(self) -> None:
-        for number, (submission, then) in tuple(self._waiting.items()):
+        for number, (submission, _) in tuple(self._waiting.items()):
             if submission.is_done:
-                del self._waiting[number]
-                then(submission.response)
+                self._finish(number)

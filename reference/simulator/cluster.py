@@ -362,7 +362,7 @@ class Cluster:
     ) -> None:
         if isinstance(member, Ensemble):
             self._decided.note_written(member)
-        elif self.mode is Mode.QUORUM:
+        elif member.told and self.mode is Mode.QUORUM:
             self._decided.note_committed(member)
         for observer in self.observers:
             observer(number, event, effects)
@@ -371,17 +371,16 @@ class Cluster:
             self._stop_node(number, member)
 
     def _perform(self, number: int, effects: list[Effect]) -> None:
-        for effect in tuple(effects):
-            if isinstance(effect, Send):
+        for effect in effects:
+            if type(effect) is Send:
                 self._send(number, effect.to, effect.message)
-            elif isinstance(effect, Wake):
-                skew = self.skew_ms.get(number, 0)
-                self.queue.set_timer(
-                    effect.at_ms - self._wall_clock_ms - skew, number, effect.timer
-                )
-            elif isinstance(effect, Cancel):
+            elif type(effect) is Wake:
+                skew_ms = self.skew_ms.get(number, 0)
+                at_ms = effect.at_ms - self._wall_clock_ms - skew_ms
+                self.queue.set_timer(at_ms, number, effect.timer)
+            elif type(effect) is Cancel:
                 self.queue.cancel_timer(number, effect.timer)
-            elif isinstance(effect, Reply):
+            elif type(effect) is Reply:
                 self.clients.reply(effect.ticket, effect.response)
 
     def _send(self, sender: int, to: int, message: Message) -> None:

@@ -3,7 +3,6 @@
 It is what really happened, for those who judge a run. No member of the cluster knows it.
 """
 
-from reference.messages import FromPeer, MetadataUpdate
 from reference.metadata.quorum.member import QuorumMember
 from reference.metadata.records import MetadataRecord, PartitionId, PartitionState
 from reference.metadata.zookeeper.ensemble import Ensemble
@@ -23,15 +22,13 @@ class Decided:
 
     def note_committed(self, node: Node) -> None:
         """The log of the quorum is committed as far as some broker was told of it."""
-        for event in node.heard:
-            if type(event) is FromPeer and type(event.message) is MetadataUpdate:
-                update = event.message
-                if not update.snapshot:
-                    self._note_records(update.first, update.records)
-                elif update.first > self._records and isinstance(node.member, QuorumMember):
-                    # Nobody who was told of the newest records in time is alive any more.
-                    unseen = node.member.replica.log.read(self._records, update.first)
-                    self._note_records(self._records, tuple(entry.record for entry in unseen))
+        for update in node.told:
+            if not update.snapshot:
+                self._note_records(update.first, update.records)
+            elif update.first > self._records and isinstance(node.member, QuorumMember):
+                # Nobody who was told of the newest records in time is alive any more.
+                unseen = node.member.replica.log.read(self._records, update.first)
+                self._note_records(self._records, tuple(entry.record for entry in unseen))
 
     def _note_records(self, first: int, records: tuple[MetadataRecord, ...]) -> None:
         for record in records[max(0, self._records - first) :]:

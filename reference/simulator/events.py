@@ -76,12 +76,14 @@ class EventQueue:
     @property
     def next_due_ms(self) -> int | None:
         """The time of the next event, or None where nothing will ever happen again."""
-        self._drop_stale()
+        if self._stale:
+            self._drop_stale()
         return self._heap[0][0] if self._heap else None
 
     def pop(self) -> QueuedEvent:
         """Returns the next event. Raises IndexError if there is none."""
-        self._drop_stale()
+        if self._stale:
+            self._drop_stale()
         event = heappop(self._heap)
         if event[2] == Kind.TIMER:
             del self._timers[event[3], event[4]]

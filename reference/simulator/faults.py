@@ -102,7 +102,8 @@ class Fault:
         other = f" from {self.other}" if self.other else ""
         amount = f" by {self.amount}" if self.amount else ""
         words = self.kind.replace("_", " ")
-        return f"at {self.at_ms} ms: {words} {self.target}{other}{amount} for {self.duration_ms} ms"
+        lasts = f" for {self.duration_ms} ms" if self.duration_ms else ""
+        return f"at {self.at_ms} ms: {words} {self.target}{other}{amount}{lasts}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,8 @@ class RunOptions:
     producers: int = 3
     """Of every three: two idempotent, one that is not; of every four, one that wants acks=1."""
     consumers: int = 1
+    think_ms: tuple[int, int] = (1, 80)
+    """Between two operations of one client."""
     latency_ms: tuple[int, int] = (1, 5)
     loss: float = 0.0
     """How likely a message between nodes is lost, all the time."""
@@ -183,7 +186,7 @@ def _within(fault: Fault, losers: Sequence[int]) -> Fault:
 # ---- chance ------------------------------------------------------------------------------------
 
 FAULTS_MAX = 8
-DURATION_MS = (30, 4_000)
+DURATION_MS = (50, 6_000)
 SOON_MS = 300
 """How closely one fault often follows another."""
 
@@ -288,19 +291,20 @@ def _options(raw: Any) -> RunOptions:
             if type(value) not in (int, float) or not 0 <= value <= 1:
                 raise BadSchedule(f"options.{name}: {value!r:.40} is not a probability")
             known[name] = float(value)
-    if "latency_ms" in known:
-        known["latency_ms"] = _latency(known["latency_ms"])
+    for name in ("think_ms", "latency_ms"):
+        if name in known:
+            known[name] = _span(known[name], f"options.{name}")
     if "configs" in known:
         known["configs"] = _configs(known["configs"])
     return RunOptions(**known)
 
 
-def _latency(raw: Any) -> tuple[int, int]:
+def _span(raw: Any, where: str) -> tuple[int, int]:
     if not isinstance(raw, list) or len(raw) != 2:
-        raise BadSchedule(f"options.latency_ms: {raw!r:.40} is not [SHORTEST, LONGEST]")
-    shortest, longest = (_whole(each, "options.latency_ms", 0) for each in raw)
+        raise BadSchedule(f"{where}: {raw!r:.40} is not [SHORTEST, LONGEST]")
+    shortest, longest = (_whole(each, where) for each in raw)
     if shortest > longest:
-        raise BadSchedule(f"options.latency_ms: {shortest} is above {longest}")
+        raise BadSchedule(f"{where}: {shortest} is above {longest}")
     return shortest, longest
 
 

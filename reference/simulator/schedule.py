@@ -25,6 +25,7 @@ from reference.simulator.faults import EVERYBODY, Fault, FaultKind
 from reference.simulator.network import Plane
 from reference.storage.simulated import Operation, SimulatedDisk
 
+OPERATOR = "operator"
 OPERATOR_TIMEOUT_MS = 1_000
 DRIFT_STEP_MS = 100
 """How often a drifting clock is moved on."""
@@ -34,10 +35,10 @@ Told = Callable[[Fault, bool], None]
 
 
 class FaultInjector:
-    def __init__(self, agenda: Agenda, told: Told | None = None) -> None:
+    def __init__(self, agenda: Agenda) -> None:
         self.agenda, self.cluster = agenda, agenda.cluster
         self.nodes = tuple(sorted(self.cluster.addresses))
-        self._told = told
+        self.told: Told | None = None
         self._base_loss = self.cluster.network.loss
         self._active: dict[int, Fault] = {}
         self._holders: dict[Hashable, set[int]] = {}
@@ -55,8 +56,8 @@ class FaultInjector:
         """Starts a fault under a number of its own."""
         self._active[number] = fault
         _WAYS[fault.kind][0](self, number, fault)
-        if self._told:
-            self._told(fault, True)
+        if self.told:
+            self.told(fault, True)
 
     def end(self, number: int) -> None:
         """Undoes a fault, as far as no other wants the same."""
@@ -64,8 +65,8 @@ class FaultInjector:
         if fault is None:
             return
         _WAYS[fault.kind][1](self, number, fault)
-        if self._told:
-            self._told(fault, False)
+        if self.told:
+            self.told(fault, False)
 
     def end_all(self) -> None:
         """Heals everything and starts whoever does not run."""
@@ -211,7 +212,7 @@ class FaultInjector:
         """Puts the target first among the replicas of each partition, and elects the first."""
         everything = Metadata(topics=None, allow_auto_topic_creation=False)
         told = partial(self._prefer, fault.target)
-        self.agenda.ask(fault.target, everything, OPERATOR_TIMEOUT_MS, told)
+        self.agenda.ask(OPERATOR, fault.target, everything, OPERATOR_TIMEOUT_MS, told)
 
     def _prefer(self, target: int, response: Response | None) -> None:
         if not isinstance(response, MetadataDescribed):
@@ -231,9 +232,9 @@ class FaultInjector:
         )
 
         def then(_: Response | None) -> None:
-            self.agenda.ask(target, elect, OPERATOR_TIMEOUT_MS, lambda _: None)
+            self.agenda.ask(OPERATOR, target, elect, OPERATOR_TIMEOUT_MS, lambda _: None)
 
-        self.agenda.ask(target, request, OPERATOR_TIMEOUT_MS, then)
+        self.agenda.ask(OPERATOR, target, request, OPERATOR_TIMEOUT_MS, then)
 
     def _nothing(self, number: int, fault: Fault) -> None:
         """There is nothing to undo."""

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from reference.batch import HEADER_BYTES, NO_PRODUCER, Header, assembled, read_header, split
 from reference.errors import Error
@@ -27,9 +28,10 @@ from reference.requests import (
     Produced,
     ProducePart,
     ProducerIdGiven,
+    Request,
     Response,
 )
-from reference.simulator.agenda import Agenda
+from reference.simulator.agenda import Agenda, Then
 from reference.simulator.history import (
     History,
     LatestOffset,
@@ -46,8 +48,6 @@ REQUEST_TIMEOUT_MS = 700
 PRODUCE_TIMEOUT_MS = 500
 FETCH_WAIT_MS = 100
 BACKOFF_MS = (20, 120)
-THINK_MS = (1, 80)
-"""Between two operations of one client."""
 FETCH_BYTES = 1 << 16
 
 DEFINITE = frozenset(
@@ -104,11 +104,24 @@ def records_of(data: bytes) -> tuple[ReadRecord, ...]:
 class Client:
     """Finds leaders: it believes the newest leader epoch that any broker has told it of."""
 
+    letter = ""
+    """What its name begins with."""
+
     def __init__(
-        self, name: str, agenda: Agenda, history: History, nodes: tuple[int, ...], seed: int
+        self,
+        number: int,
+        agenda: Agenda,
+        history: History,
+        *,
+        nodes: tuple[int, ...],
+        seed: int,
+        partitions: int,
+        think_ms: tuple[int, int],
     ) -> None:
-        self.name, self.agenda, self.history, self.nodes = name, agenda, history, nodes
-        self.chance = random.Random(f"{seed} {name}")
+        self.number, self.name = number, f"{self.letter}{number}"
+        self.agenda, self.history = agenda, history
+        self.nodes, self.partitions, self.think_ms = nodes, partitions, think_ms
+        self.chance = random.Random(f"{seed} {self.name}")
         self.leaders: dict[int, tuple[int, int]] = {}
         """Leader epoch and leader of each partition."""
         self.is_stopped = False
@@ -123,7 +136,7 @@ class Client:
     def think(self) -> None:
         """Does the next thing a little later."""
         if not self.is_stopped:
-            self.agenda.after(self.chance.randint(*THINK_MS), self.act)
+            self.agenda.after(self.chance.randint(*self.think_ms), self.act)
 
     def act(self) -> None:
         raise NotImplementedError
@@ -132,12 +145,15 @@ class Client:
         """Tries again after a pause."""
         self.agenda.after(self.chance.randint(*BACKOFF_MS), action)
 
+    def ask(self, node: int, request: Request, then: Then) -> None:
+        self.agenda.ask(self.name, node, request, REQUEST_TIMEOUT_MS, then)
+
     def refresh(self, then: Callable[[], None]) -> None:
         """Asks any broker who leads, and goes on whether it answers or not."""
         node = self.chance.choice(self.nodes)
         request = Metadata(topics=(TOPIC,), allow_auto_topic_creation=False)
         told = partial(self._on_metadata, node, then)
-        self.agenda.ask(node, request, REQUEST_TIMEOUT_MS, told)
+        self.ask(node, request, told)
 
     def _on_metadata(self, node: int, then: Callable[[], None], response: Response | None) -> None:
         if isinstance(response, MetadataDescribed):
@@ -183,17 +199,10 @@ PRODUCER_KINDS = (
 
 
 class Producer(Client):
-    def __init__(
-        self,
-        number: int,
-        agenda: Agenda,
-        history: History,
-        nodes: tuple[int, ...],
-        seed: int,
-        partitions: int,
-    ) -> None:
-        super().__init__(f"p{number}", agenda, history, nodes, seed)
-        self.number, self.partitions = number, partitions
+    letter = "p"
+
+    def __init__(self, number: int, agenda: Agenda, history: History, **about: Any) -> None:
+        super().__init__(number, agenda, history, **about)
         self.kind = PRODUCER_KINDS[number % len(PRODUCER_KINDS)]
         self.producer_id = NO_PRODUCER
         self.sequences: dict[int, int] = {}
@@ -202,14 +211,16 @@ class Producer(Client):
         self.is_busy = False
 
     def act(self) -> None:
+        if not self.is_stopped:
+            self.write(self.chance.randrange(self.partitions))
+
+    def write(self, partition: int) -> None:
         """Writes the next record, under a value that nobody else writes."""
-        if self.is_stopped:
-            return
         self.is_busy = True
         write = Write(
             producer=self.number,
             number=self.written,
-            partition=self.chance.randrange(self.partitions),
+            partition=partition,
             value=b"%s.%d" % (self.name.encode(), self.written),
             acks=self.kind.acks,
             is_idempotent=self.kind.is_idempotent,
@@ -246,7 +257,7 @@ class Producer(Client):
         request = InitProducerId(
             transactional_id=None, transaction_timeout_ms=0, producer_id=-1, producer_epoch=-1
         )
-        self.agenda.ask(self.chance.choice(self.nodes), request, REQUEST_TIMEOUT_MS, on_response)
+        self.ask(self.chance.choice(self.nodes), request, on_response)
 
     def _send(self, write: Write, leader: int, again: Callable[[], None]) -> None:
         sequence = self.sequences.get(write.partition, 0) if self.kind.is_idempotent else -1
@@ -263,7 +274,7 @@ class Producer(Client):
             api_version=9,
         )
         told = partial(self._on_produced, write, leader, again)
-        self.agenda.ask(leader, request, REQUEST_TIMEOUT_MS, told)
+        self.ask(leader, request, told)
 
     def _on_produced(
         self, write: Write, leader: int, again: Callable[[], None], response: Response | None
@@ -306,24 +317,19 @@ class Producer(Client):
 class Consumer(Client):
     """Reads all partitions from the beginning, one after another, and asks where their ends are."""
 
-    def __init__(
-        self,
-        number: int,
-        agenda: Agenda,
-        history: History,
-        nodes: tuple[int, ...],
-        seed: int,
-        partitions: int,
-    ) -> None:
-        super().__init__(f"c{number}", agenda, history, nodes, seed)
-        self.number, self.partitions = number, partitions
-        self.positions = [0] * partitions
-        self.last_epochs = [NO_EPOCH] * partitions
+    letter = "c"
+
+    def __init__(self, number: int, agenda: Agenda, history: History, **about: Any) -> None:
+        super().__init__(number, agenda, history, **about)
+        self.positions = [0] * self.partitions
+        self.last_epochs = [NO_EPOCH] * self.partitions
 
     def act(self) -> None:
-        if self.is_stopped:
-            return
-        partition = self.chance.randrange(self.partitions)
+        if not self.is_stopped:
+            self.read(self.chance.randrange(self.partitions))
+
+    def read(self, partition: int) -> None:
+        """Fetches what comes next, or asks for the end, or for the leader if none is known."""
         leader = self.leader_of(partition)
         if leader is None or self.chance.random() < 0.1:
             self.refresh(self.think)
@@ -338,7 +344,7 @@ class Consumer(Client):
             partition, self.positions[partition], epoch, self.last_epochs[partition], FETCH_WAIT_MS
         )
         told = partial(self._on_fetched, partition, leader, epoch, self.agenda.now_ms)
-        self.agenda.ask(leader, request, REQUEST_TIMEOUT_MS, told)
+        self.ask(leader, request, told)
 
     def _on_fetched(
         self, partition: int, leader: int, epoch: int, asked_ms: int, response: Response | None
@@ -383,7 +389,7 @@ class Consumer(Client):
         )
         request = ListOffsets(replica_id=-1, read_committed=False, parts=(part,), api_version=7)
         told = partial(self._on_end, partition, leader, epoch, self.agenda.now_ms)
-        self.agenda.ask(leader, request, REQUEST_TIMEOUT_MS, told)
+        self.ask(leader, request, told)
 
     def _on_end(
         self, partition: int, leader: int, epoch: int, asked_ms: int, response: Response | None

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from reference.batch import read_header
 from reference.configs import TopicConfig
-from reference.log import OFFSETS_PER_SEGMENT_MAX, Log
+from reference.log import Log
 from reference.storage.compaction import Compaction
+from reference.storage.segment import OFFSETS_MAX
 
 
 @dataclass(slots=True)
@@ -101,7 +102,7 @@ def _groups(
         stop = bisect_right(log.ends, stop_offset)
         kept = [batch for batch in outcome[position:stop] if batch is not None]
         size = sum(map(len, kept))
-        is_far = bool(group.bases) and stop_offset - group.bases[0] > OFFSETS_PER_SEGMENT_MAX
+        is_far = bool(group.bases) and stop_offset - group.bases[0] > OFFSETS_MAX
         if group.bases and (group.size_bytes + size > segment_bytes or is_far):
             yield group
             group = _Group()

@@ -81,7 +81,7 @@ class Recovery:
             found = names.parsed(path)
             if found is None or found.suffix != SEGMENT + SWAP:
                 continue
-            content = scanned(self.disk.read(path), found.offset, NO_EPOCH, _trusting)
+            content = scanned(self.disk.read(path), found.offset, 0, NO_EPOCH, _trusting)
             end = content.headers[-1].end_offset if content.headers else found.offset
             for base in self._offsets(SEGMENT):
                 if found.offset <= base < end:
@@ -89,12 +89,13 @@ class Recovery:
             self.disk.rename(path, path.removesuffix(SWAP))
 
     def _load_segments(self, directory: LogDirectory) -> None:
+        """An empty file in front of others has lost what it had, for a segment is never empty."""
         bases = self._offsets(SEGMENT)
         for number, base in enumerate(bases):
             path = file_at(self.folder, base, SEGMENT)
-            data = self.disk.read(path)
-            found = self._scanned(data, base)
-            if found.flaw:
+            found = self._scanned(self.disk.read(path), base)
+            is_last = bool(found.flaw) or not found.size_bytes
+            if is_last:
                 for later in reversed(bases[number + 1 :]):
                     self._delete_segment(later)
                 self.disk.truncate(path, found.size_bytes)
@@ -105,7 +106,7 @@ class Recovery:
                 self.headers += found.headers
             else:
                 self._delete_segment(base)
-            if found.flaw:
+            if is_last:
                 break
         for segment in directory.segments:
             if not self.was_clean:
@@ -115,7 +116,8 @@ class Recovery:
         last_epoch = self.headers[-1].leader_epoch if self.headers else NO_EPOCH
         return scanned(
             data,
-            max(base, self.end_offset),
+            base,
+            self.end_offset,
             last_epoch,
             _trusting if self.was_clean else self._is_intact,
             skips=not self.rules.recovery_ends_at_bad_batch(),

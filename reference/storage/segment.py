@@ -35,8 +35,13 @@ class Scanned(NamedTuple):
     """What is wrong behind the good part, or None where there is nothing."""
 
 
+OFFSETS_MAX = 2**31 - 1
+"""How many offsets a segment can span: its indexes have four bytes for them."""
+
+
 def scanned(
     data: bytes,
+    base_offset: int,
     end_offset: int,
     last_epoch: int,
     is_intact: Callable[[Header, bytes], bool],
@@ -45,17 +50,20 @@ def scanned(
 ) -> Scanned:
     """Returns the batches of a file up to the first that is bad, or with `skips` all others, too.
 
-    `end_offset` and `last_epoch` are those of the batch before the file.
+    `base_offset` is the segment's; `end_offset` and `last_epoch` are those of the batch before it.
     """
     batches: list[bytes] = []
     headers: list[Header] = []
     at, flaw = 0, None
+    end_offset = max(end_offset, base_offset)
     while at < len(data):
         if len(data) - at < HEADER_BYTES:
             flaw = f"{len(data) - at} bytes are no header"
             break
         header = Header._make(HEADER.unpack_from(data, at))
         flaw = _flaw(header, len(data) - at, end_offset, last_epoch)
+        if header.end_offset - base_offset > OFFSETS_MAX:
+            flaw = f"a batch from {header.base_offset} on in the segment from {base_offset} on"
         if flaw:
             break
         batch = data[at : at + LENGTH_ENDS_AT + header.length]

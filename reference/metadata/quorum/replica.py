@@ -27,7 +27,7 @@ class Role(Enum):
     """Has led its epoch, and neither leads nor votes in it any more."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Replica:
     """The state of one life. Epoch, vote and log are recovered from the disk."""
 

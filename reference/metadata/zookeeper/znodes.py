@@ -5,6 +5,7 @@ version is the partition epoch. Source: core/src/main/scala/kafka/zk/ZkData.scal
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from uuid import UUID
 
 from reference.metadata.records import PartitionId, PartitionState
 from reference.metadata.zookeeper.messages import Create, Operation, SetData
-from reference.metadata.zookeeper.tree import Tree, parent_of
+from reference.metadata.zookeeper.tree import Tree
 from reference.requests import ResourceType
 
 CONTROLLER = "/controller"
@@ -34,6 +35,8 @@ PERSISTENT: Mapping[str, str] = {
     PRODUCER_IDS: '{"next":0}',
 }
 """What whoever comes first creates, in this order."""
+
+_STATE = re.compile(rf"{TOPICS}/([^/]+)/partitions/(\d+)/state")
 
 ALL_BROKERS = "<default>"
 """The name of the broker that stands for all of them (ConfigEntityName.DEFAULT)."""
@@ -178,23 +181,32 @@ def state_of(partition: PartitionId, text: str, version: int, replicas: Replicas
 # ---- what a transaction has said of partitions -------------------------------------------------
 
 
+def named_by(path: str) -> tuple[str, int] | None:
+    """The topic and number of the partition whose state node is at a path, if it is one."""
+    found = _STATE.fullmatch(path)
+    return (found[1], int(found[2])) if found else None
+
+
+def partition_at(tree: Tree, path: str) -> PartitionId | None:
+    """The partition whose state node is at a path; None where there is no such topic."""
+    named = named_by(path)
+    topic = tree.get(topic_path(named[0])) if named else None
+    return PartitionId(Assignment.of(topic.data).topic_id, named[1]) if named and topic else None
+
+
 def written_states(tree: Tree, operations: Sequence[Operation]) -> Iterator[PartitionState]:
-    """Yields the partition states that a transaction has just written, in order."""
+    """Yields the partition states that a transaction has just written, in order.
+
+    What the transaction itself has deleted again is left out.
+    """
     for operation in operations:
-        if isinstance(operation, Create | SetData) and operation.path.endswith("/state"):
-            yield from _written(tree, operation)
-
-
-def _written(tree: Tree, operation: Create | SetData) -> Iterator[PartitionState]:
-    partition_node = parent_of(operation.path)
-    topic = tree.get(parent_of(parent_of(partition_node)))
-    if topic is None:  # deleted by the same transaction
-        return
-    assignment = Assignment.of(topic.data)
-    number = int(partition_node.rpartition("/")[2])
-    replicas = assignment.partitions.get(number)
-    if replicas is None:  # deleted, and then created anew with fewer partitions
-        return
-    version = operation.version + 1 if isinstance(operation, SetData) else 0
-    partition = PartitionId(assignment.topic_id, number)
-    yield state_of(partition, operation.data, version, replicas)
+        named = named_by(operation.path)
+        if named is None or not isinstance(operation, Create | SetData):
+            continue
+        topic = tree.get(topic_path(named[0]))
+        assignment = Assignment.of(topic.data) if topic else None
+        if assignment and named[1] in assignment.partitions:
+            version = operation.version + 1 if isinstance(operation, SetData) else 0
+            partition = PartitionId(assignment.topic_id, named[1])
+            replicas = assignment.partitions[named[1]]
+            yield state_of(partition, operation.data, version, replicas)
