@@ -1,4 +1,4 @@
-"""What a broker may not accept, keep or serve: bytes that do not match their checksum."""
+"""What a killed broker must find again, and bytes that it may not accept, keep or serve."""
 
 import struct
 import zlib
@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from kio.schema.errors import ErrorCode
 
 from conformance.bench import Bench
+from conformance.client import Client
 from conformance.codec import KEYS, VERSIONS
 from conformance.connection import Pending
 from conformance.outcomes import Loss, Outcome
 from conformance.partition import Appended, Partition
 from conformance.records import CRC_COVERS_FROM, Batch, Codec, NewRecord
+from conformance.targets.target import Capability
+from conformance.workload.restarts import kill_and_restart
 from conformance.world import World, worlds
 
 MAGIC_AT, CRC_AT, ATTRIBUTES, RECORDS_AT = 16, 17, range(21, 23), 61
@@ -57,6 +60,50 @@ def nothing_is_appended(partition: Partition, wrong: Iterable[Pending[Appended]]
     assert OK not in {pending.value.outcome for pending in wrong}, "a wrong batch is refused"
     assert partition.append_batch(RIGHT).base_offset == 0, "nothing is appended"
     assert stored(partition) == content(RECORDS), "only the right batch is stored"
+
+
+# ---- a process that dies -------------------------------------------------------------------------
+
+CRASHES = 3
+
+
+@pytest.mark.clause("DUR-01")
+@pytest.mark.needs(Capability.KILL)
+def test_a_killed_broker_finds_everything_again(bench: Bench) -> None:
+    """With one replica, after each of several kills: every acknowledged record is at its offset,
+    the last batch of a producer is a duplicate, and its next one follows."""
+    with bench.client() as client:
+        home = client.brokers[-1]
+        with bench.topic(client=client, assignments={0: (home,)}) as topic:
+            producer_id, written, epochs = client.init_producer_id(), 0, list[int]()
+            for crash in range(CRASHES):
+                for _ in range(4):
+                    last = numbered(client, producer_id, written)
+                    answer = topic[0].produce(last, acks=1).result()
+                    assert (answer.error, answer.base_offset) == (ErrorCode.none, written)
+                    written += len(RECORDS)
+                bench.premise("a broker was killed that had acknowledged records", written)
+                epochs.append(topic[0].view.leader_epoch)
+                kill_and_restart(topic, home)
+                assert topic[0].end_offset == written, "the log ends where it ended"
+                assert stored(topic[0]) == [*content(RECORDS)] * 4 * (crash + 1), "all is there"
+                again = topic[0].produce(last).result()
+                kept = (again.error, again.base_offset)
+                assert kept == (ErrorCode.none, written - len(RECORDS)), "it is a duplicate"
+                known = [topic[0].epoch_end(epoch).result() for epoch in epochs]
+                ends = [4 * len(RECORDS) * (n + 1) for n in range(len(epochs))]
+                assert [end.end_offset for end in known] == ends, "epochs end where they ended"
+
+
+def numbered(client: Client, producer_id: int, sequence: int) -> Batch:
+    """With today's date: recovery forgets producers whose last batch is old by its timestamp."""
+    return replace(
+        RIGHT,
+        timestamp_ms=client.target.clock_ms(),
+        producer_id=producer_id,
+        producer_epoch=0,
+        base_sequence=sequence,
+    )
 
 
 # ---- what the checksum covers --------------------------------------------------------------------

@@ -35,6 +35,7 @@ from reference.messages import (
     ReplicaFetch,
     ReplicaFetched,
     RequestExpired,
+    CompactionDue,
     RetentionCheckDue,
 )
 from reference.requests import (
@@ -92,6 +93,7 @@ EVENTS: Mapping[type, Callable[[BrokerState, Any], None]] = {
     RepeatDue: lambda broker, _: background.repeat(broker),
     CheckpointDue: lambda broker, _: background.checkpoint(broker),
     IsrCheckDue: lambda broker, _: background.check_isr(broker),
+    CompactionDue: lambda broker, _: background.compact(broker),
     RetentionCheckDue: lambda broker, _: background.check_retention(broker),
 }
 

@@ -194,6 +194,11 @@ class IsrCheckDue:
 
 
 @dataclass(frozen=True, slots=True)
+class CompactionDue:
+    """Look for logs with enough to compact."""
+
+
+@dataclass(frozen=True, slots=True)
 class RetentionCheckDue:
     pass
 
@@ -210,6 +215,7 @@ Timer = (
     | RepeatDue
     | CheckpointDue
     | IsrCheckDue
+    | CompactionDue
     | RetentionCheckDue
     | InternalTimer
 )

@@ -23,6 +23,7 @@ from reference.requests import (
     RecordError,
 )
 from reference.rules import Rules
+from reference.storage.cleaner import compact
 from reference.validation import Refused, validated
 
 REPLICA_FETCH_BYTES = 1 << 20
@@ -73,7 +74,7 @@ class Replica:
         former, self.leadership = self.leadership, None
         end_offset = self.log.end_offset
         if self.state.leader == self.broker:
-            self.log.epochs.assign(self.state.leader_epoch, end_offset)
+            self.log.begin_epoch(self.state.leader_epoch)
             self.leadership = Leadership(self.broker, self.rules, end_offset)
             if former and not self.rules.forgets_acknowledgements():
                 self.leadership.followers = former.followers
@@ -152,6 +153,13 @@ class Replica:
             return False
         self.high_watermark = end
         return True
+
+    def compact(self, now_ms: int) -> bool:
+        """Returns whether there was enough to clean."""
+        if not self.config.compacts:
+            return False
+        committed = self.rules.last_stable_offset(self.high_watermark, self.log.end_offset)
+        return compact(self.log, self.config, now_ms, min(committed, self.high_watermark))
 
     def delete_by_retention(self, now_ms: int) -> bool:
         """Returns whether segments were too old or too many."""
@@ -310,4 +318,6 @@ class Replica:
         self.high_watermark = min(self.high_watermark, self.log.end_offset)
 
     def _keep(self, batch: bytes) -> None:
-        self.log.append(batch, self.config.segment_bytes, self.config.segment_ms)
+        self.log.append(
+            batch, self.config.segment_bytes, self.config.segment_ms, self.config.flush_messages
+        )

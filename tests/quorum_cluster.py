@@ -15,7 +15,9 @@ from reference.image import MetadataImage
 from reference.messages import (
     Cancel,
     Decided,
+    Event,
     Forwarded,
+    FromPeer,
     InternalTimer,
     MetadataUpdate,
     NotController,
@@ -39,7 +41,7 @@ CONFIGS = {
 RESIGNS_WITHIN_MS = 1_500
 """A leader that a majority has not fetched from for so long leads no more."""
 
-Observer = Callable[[QuorumMember, object], None]
+Observer = Callable[[QuorumMember, Event | None, int], None]
 
 
 class Violated(AssertionError):
@@ -177,10 +179,12 @@ class QuorumCluster:
             if isinstance(message, QuorumFetch) and message.epoch == member.epoch:
                 life.heard_ms[sender] = self.now_ms
             member.on_message(sender, message, self.now_ms)
-        self.settle(life, message)
+        self.settle(life, FromPeer(sender, message))
 
-    def settle(self, life: Life, cause: object) -> None:
+    def settle(self, life: Life, cause: Event | None) -> None:
         member = life.member
+        if self.observer is not None:
+            self.observer(member, cause, self.now_ms)
         self._check(life)
         while member.outbox:
             told, member.outbox = member.outbox, []
@@ -201,7 +205,7 @@ class QuorumCluster:
             elif isinstance(effect, Cancel):
                 self._timers.pop((life, effect.timer), None)
         if self.observer is not None:
-            self.observer(member, cause)
+            self.observer(member, cause, self.now_ms)
 
     def _consider_crash(self, life: Life, message: object) -> None:
         has_voted = isinstance(message, VoteResponse) and message.granted
@@ -233,7 +237,7 @@ class QuorumCluster:
         request = IncrementalAlterConfigs(resources=(resource,), validate_only=False)
         message = Forwarded(ticket=self._tickets, request=request)
         life.member.to_controller(message, self.now_ms)
-        self.settle(life, message)
+        self.settle(life, FromPeer(number, message))
 
     def _hear(self, answer: Decided | NotController) -> None:
         value = self.asked[answer.ticket]

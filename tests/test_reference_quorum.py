@@ -18,6 +18,7 @@ from reference.metadata.quorum.member import QuorumMember
 from reference.metadata.quorum.messages import (
     START,
     BeginQuorumEpoch,
+    ElectionDue,
     Entry,
     Position,
     QuorumFetch,
@@ -27,6 +28,7 @@ from reference.metadata.quorum.messages import (
     VoteRequest,
     VoteResponse,
 )
+from reference.metadata.quorum.replica import Role
 from reference.metadata.quorum.vote import QUORUM_STATE, Vote, read_vote, write_vote
 from reference.metadata.records import (
     BrokerRegistered,
@@ -226,13 +228,16 @@ def test_a_damaged_snapshot_or_vote_is_refused() -> None:
 
 
 def voter(
-    disk: SimulatedDisk | None = None, *, voters: tuple[int, ...] = (1, 2, 3)
+    disk: SimulatedDisk | None = None,
+    *,
+    voters: tuple[int, ...] = (1, 2, 3),
+    rules: Rules | None = None,
 ) -> QuorumMember:
     one = QuorumMember(
         1,
         voters,
         disk or SimulatedDisk(),
-        Rules(),
+        rules or Rules(),
         {},
         lambda bits: 0,
         lambda: 0.5,
@@ -368,3 +373,24 @@ def test_who_is_no_controller_says_so_to_a_forwarded_request_only() -> None:
     assert messages(one) == [NotController(ticket=9)]
     one.on_message(3, RegisterBroker(broker=3, incarnation=UUID(int=3)), 2)
     assert messages(one) == []
+
+
+@pytest.mark.parametrize("counts_any_epoch", [False, True])
+def test_a_fetch_of_another_epoch_acknowledges_nothing(*, counts_any_epoch: bool) -> None:
+    """The rule is seen to matter: without it the leader commits by such a fetch."""
+
+    class AnyEpoch(Rules):
+        def fetches_in_epoch(self, asked: int, epoch: int) -> bool:
+            return True
+
+    disk = SimulatedDisk()
+    MetadataLog(disk).append(entries(1, 2))
+    write_vote(disk, Vote(epoch=2))
+    one = voter(disk, rules=AnyEpoch() if counts_any_epoch else Rules())
+    one.on_timer(ElectionDue(), 600)
+    one.on_message(2, VoteResponse(epoch=one.epoch, granted=True), 601)
+    leader = one.replica
+    assert leader.role is Role.LEADER
+    fetch = QuorumFetch(epoch=leader.epoch - 1, attempt=1, log_end=leader.log.end, high_watermark=0)
+    one.on_message(2, fetch, 602)
+    assert leader.high_watermark == (fetch.log_end.offset if counts_any_epoch else 0)

@@ -35,8 +35,10 @@ from reference.requests import (
 )
 from reference.rules import Rules
 from reference.simulator.cluster import Cluster, Submission
+from tests import core_cluster
 from tests.zookeeper_runs import (
     TIMEOUT_MS,
+    Prepare,
     Watched,
     controller_epoch,
     run_with_faults,
@@ -246,15 +248,51 @@ def test_a_node_that_the_controller_does_not_let_go_stops_all_the_same() -> None
     assert stopping not in cluster.nodes
 
 
+def power_lost(rules: Rules) -> tuple[Watched, int, list[int]]:
+    """The node that leads and is the controller loses its power right after an acknowledgement, and
+    is back before its session ends: then it registers sooner than a new controller can look.
+
+    Returns also that node, and where the log of each broker ends.
+    """
+    found = watched(rules=rules)
+    cluster = found.cluster
+    lost = controller_of(found)
+    while "topic" not in cluster.image.ids or leader(cluster, "topic") != lost:
+        for name in tuple(cluster.image.ids):
+            done(cluster, cluster.submit(1, DeleteTopics(topics=(name,), timeout_ms=5_000)))
+        created(cluster, 1, "topic")
+        found.let_pass(QUICK_MS)
+    part = core_cluster.produce(cluster, "topic", core_cluster.batch(b"acknowledged"))
+    assert not part.error
+    cluster.crash(lost, power_loss=True)
+    cluster.restart(lost)
+    found.let_pass(4 * TIMEOUT_MS)
+    replicas = (core_cluster.replica(cluster, number, "topic") for number in cluster.addresses)
+    return found, lost, [replica.log.end_offset for replica in replicas]
+
+
+def test_nothing_acknowledged_is_lost_with_the_power_of_leader_and_controller() -> None:
+    found, lost, ends = power_lost(Rules())
+    assert leader(found.cluster, "topic") != lost
+    assert ends == [1, 1, 1]
+    assert_well(found)
+
+
+def test_who_takes_a_restarted_broker_for_its_former_life_loses_what_that_had() -> None:
+    found, lost, ends = power_lost(wrong.RestartOverlooked())
+    assert leader(found.cluster, "topic") == lost
+    assert ends == [0, 0, 0]
+
+
 # ---- zombies ------------------------------------------------------------------------------------
 
 
-def zombie_story(rules: Rules) -> tuple[Watched, list[object]]:
+def zombie_story(rules: Rules, *, prepare: Prepare | None = None) -> tuple[Watched, list[object]]:
     """The controller sleeps, is deposed, wakes, and decides about a request that it slept over.
 
     Returns also what its node answered at once.
     """
-    found = watched(rules=rules)
+    found = watched(rules=rules, prepare=prepare)
     cluster = found.cluster
     created(cluster, 1, "topic")
     zombie = controller_of(found)
@@ -293,9 +331,9 @@ def test_a_zombie_whose_epoch_is_not_checked_writes() -> None:
     assert [w for w in found.wrong if w.startswith("CTL-02")]
 
 
-def stale_candidate(rules: Rules) -> Watched:
+def stale_candidate(rules: Rules, *, prepare: Prepare | None = None) -> Watched:
     """A candidate reads the epoch and sleeps; another is elected and goes; the first wakes."""
-    found = watched(rules=rules)
+    found = watched(rules=rules, prepare=prepare)
     cluster = found.cluster
     dead = controller_of(found)
     sleeper = min(n for n in (1, 2, 3) if n != dead)
@@ -420,7 +458,7 @@ def loses_a_run(rules: Callable[[], Rules], seeds: range) -> str | None:
     return None
 
 
-DIRECTED = ("epoch-without-compare-and-set",)
+DIRECTED = ("epoch-without-compare-and-set", "restart-overlooked-at-failover")
 """Mutants that need more than luck; they have tests of their own above."""
 
 

@@ -219,6 +219,63 @@ def test_an_ended_session_leaves_no_watch_behind() -> None:
     assert not service.ensemble._watchers
 
 
+class Sleeper:
+    """Owns a client whose session expires while it has asked for several things."""
+
+    def __init__(self) -> None:
+        self.effects: list[Effect] = []
+        self.heard: list[object] = []
+        self.client = Client(self, TIMEOUT_MS, lambda bits: 7)
+
+    def on_session(self) -> None:
+        self.heard.append(("session", self.client.session))
+
+    def on_watch(self, event: WatchEvent) -> None:
+        self.heard.append(event)
+
+    def on_closed(self) -> None:
+        self.heard.append("closed")
+
+    def exchange(self, service: Service) -> None:
+        """Lets client and ensemble talk until neither has anything to say."""
+        while sends := [e.message for e in self.effects if isinstance(e, Send)]:
+            self.effects.clear()
+            for message in sends:
+                assert isinstance(message, Internal)
+                for answer in service.say(1, message):
+                    self.client.on_message(answer.message, service.now_ms)  # type: ignore[arg-type]
+
+
+def test_what_was_asked_goes_on_in_a_new_session_unless_it_is_about_the_old_one() -> None:
+    service, sleeper = Service(), Sleeper()
+    client = sleeper.client
+    client.start(0)
+    sleeper.exchange(service)
+    service.pass_time(TIMEOUT_MS)
+    client.ask((Create("/a"),), sleeper.heard.append)
+    client.ask((Create("/mine", ephemeral=True),), sleeper.heard.append)
+    client.ask((Exists("/a"),), sleeper.heard.append)
+    sleeper.exchange(service)
+    old, new, written, read = sleeper.heard
+    assert (type(old), type(new)) == (tuple, tuple)
+    assert old != new
+    assert [type(outcome) for outcome in (written, read)] == [tuple, tuple]
+    assert service.ensemble.tree.get("/a"), "it is written before the owner hears of the change"
+    assert not service.ensemble.tree.get("/mine")
+
+
+def test_what_is_withdrawn_is_never_asked() -> None:
+    service, sleeper = Service(), Sleeper()
+    sleeper.client.start(0)
+    sleeper.exchange(service)
+    sleeper.client.ask((Exists("/a"),), lambda _: sleeper.client.withdraw())
+    sleeper.client.ask((Exists("/b"),), sleeper.heard.append)
+    sleeper.exchange(service)
+    sleeper.client.close()
+    sleeper.exchange(service)
+    assert sleeper.heard[1:] == ["closed"]
+
+
 # ---- clients under loss, delay and repetition ---------------------------------------------------
 
 

@@ -94,6 +94,14 @@ def test_a_refused_write_undoes_those_before_it(
     assert tree.children("/a") == ("b",)
 
 
+def test_a_node_that_was_written_twice_is_undone_to_what_it_was_first() -> None:
+    tree = Tree()
+    again = (Create("/a"), SetData("/a", "new", 0), Check("/a", 7))
+    assert tree.write(again, 0) == Failure(ZooKeeperError.BAD_VERSION, 2)
+    assert tree.get("/a") is None
+    assert tree.children("/") == ()
+
+
 def test_children_come_in_order_and_only_reads_of_nothing_fail() -> None:
     tree = Tree()
     wrote(tree, Create("/b", "data"), Create("/a"), Create("/a/z"), Create("/a/y"))

@@ -1,6 +1,7 @@
 """Clusters that keep their metadata in ZooKeeper, watched at every step, with or without faults."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from reference.requests import CreateTopics, NewTopic, TopicsCreated
 from reference.rules import Rules
 from reference.simulator.cluster import Cluster, Mode, Submission
 
+Prepare = Callable[[Cluster], None]
 TIMEOUT_MS = 1_500
 CONFIGS = {
     "zookeeper.session.timeout.ms": str(TIMEOUT_MS),
@@ -64,7 +66,7 @@ class Watched:
                 self.refused_writes += refused.path == znodes.CONTROLLER_EPOCH
         for operation in event.message.operations:
             node = self.ensemble.tree.get(operation.path)
-            if node is None or not operation.path.endswith("/state"):
+            if node is None or znodes.named_by(operation.path) is None:
                 continue
             if node != self._states.get(operation.path):
                 self._states[operation.path] = node
@@ -116,13 +118,18 @@ def controller_epoch(ensemble: Ensemble) -> int:
     return int(node.data) if node else 0
 
 
-def watched(seed: int = 0, rules: Rules | None = None, nodes: int = 3) -> Watched:
-    addresses = {number: ("broker", number) for number in range(1, nodes + 1)}
+def watched(
+    seed: int = 0, rules: Rules | None = None, *, prepare: Prepare | None = None
+) -> Watched:
+    """A new cluster of three nodes; `prepare` is called with it."""
+    addresses = {number: ("broker", number) for number in (1, 2, 3)}
     cluster = Cluster(
         addresses, seed=seed, mode=Mode.ZOOKEEPER, rules=rules, configs=CONFIGS, traced=False
     )
     found = Watched(cluster)
     cluster.observers.append(found.note)
+    if prepare:
+        prepare(cluster)
     return found
 
 
@@ -133,9 +140,15 @@ def submit_topic(cluster: Cluster, broker: int, name: str) -> Submission:
     )
 
 
-def run_with_faults(seed: int, rules: Rules | None = None, until_ms: int = 15_000) -> Watched:
+def run_with_faults(
+    seed: int,
+    rules: Rules | None = None,
+    until_ms: int = 15_000,
+    *,
+    prepare: Prepare | None = None,
+) -> Watched:
     """Crashes, pauses, cuts, loss, repetition, reordering; then peace, and judgement."""
-    found = watched(seed, rules)
+    found = watched(seed, rules, prepare=prepare)
     cluster, chance = found.cluster, random.Random(f"{seed} faults")
     asked: dict[str, Submission] = {}
     while cluster.now_ms < until_ms:

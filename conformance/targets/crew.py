@@ -49,11 +49,16 @@ class Crew:
 
     def advance(self) -> None:
         """Lets those go on whose waiting is over."""
-        ready = [pair for pair in self._waiting if pair[1].settled]
+        ready, still = list[Worker](), list[tuple[Worker, Awaited]]()
+        for worker, awaited in self._waiting:  # asked once: time may pass between two questions
+            if awaited.settled:
+                ready.append(worker)
+            else:
+                still.append((worker, awaited))
         if not ready:
             return
-        self._waiting = [pair for pair in self._waiting if not pair[1].settled]
-        for worker, _ in ready:
+        self._waiting = still
+        for worker in ready:
             self._go_on(worker)
         self._set_alarm()
 

@@ -24,6 +24,8 @@ class Write:
     value: bytes
     producer: str
     sent_ms: int
+    timestamp_ms: int
+    """Of the record. Brokers forget an idempotent producer whose records are old (KIP-98)."""
     sequence: int | None = None
     """Of an idempotent producer, which tries again until it knows the outcome."""
     broker: int = -1
@@ -37,7 +39,6 @@ class Write:
     offset: int | None = None
     hung_at: int | None = None
     """A broker that neither answered within the time that was asked of it nor closed."""
-    sent_last_ms: int = 0
 
     @property
     def is_idempotent(self) -> bool:

@@ -141,9 +141,11 @@ def acting_epoch(partition: Partition) -> int:
     return fetched.batches[0].leader_epoch
 
 
-def ongoing(partition: Partition) -> Pending[tuple[tuple[int, ...], ...]]:
+def ongoing(
+    partition: Partition, over: Connection | None = None
+) -> Pending[tuple[tuple[int, ...], ...]]:
     """ListPartitionReassignments: the replicas that it adds and removes; empty for none."""
-    connection = partition.client.controller()
+    connection = over or partition.client.controller()
     topic = {"name": partition.topic.name, "partition_indexes": (partition.number,)}
     request = connection.build(
         "list_partition_reassignments", topics=[topic], timeout=ADMIN_TIMEOUT_MS

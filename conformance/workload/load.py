@@ -26,7 +26,7 @@ class Load:
     """The leader of the newest epoch that any broker told of, by which clients go."""
     leader_epoch: int = -1
     _latest: dict[int, Look] = field(default_factory=dict)
-    _at_work: int = 0
+    _writing: int = 0
 
     def __post_init__(self) -> None:
         self.leader = self.partition.view.leader
@@ -36,20 +36,25 @@ class Load:
     def target(self) -> Target:
         return self.partition.target
 
-    def start(self, *workers: Worker) -> None:
-        """Lets clients work until `finish`, or until they come to their end."""
-        for worker in workers:
-            self._at_work += 1
-            self.target.start(self._counted(worker))
+    def write(self, *producers: Worker) -> None:
+        """Lets producers work until `finish`, or until they come to their end."""
+        self._writing += len(producers)
+        for producer in producers:
+            self.target.start(self._counted(producer))
+
+    def observe(self, *observers: Worker) -> None:
+        """Lets consumers and onlookers work until `finish`."""
+        for observer in observers:
+            self.target.start(observer)
 
     def _counted(self, worker: Worker) -> Worker:
         yield from worker
-        self._at_work -= 1
+        self._writing -= 1
 
     def finish(self, within_ms: int = DRAINS_WITHIN_MS) -> None:
         """Lets producers hear what becomes of their last writes, and sends everybody home."""
         self.is_open = False
-        self.target.pass_time(lambda: self._at_work == 0, within_ms)
+        self.target.pass_time(lambda: self._writing == 0, within_ms)
         self.target.dismiss()
 
     # ---- what is known --------------------------------------------------------------------------

@@ -4,6 +4,8 @@ The plain one never sends a value twice. The idempotent one sends each until it 
 Kafka's own producer does, and so always knows in the end.
 """
 
+from dataclasses import replace
+
 from kio.schema.errors import ErrorCode
 
 from conformance.connection import Pending
@@ -73,7 +75,11 @@ def idempotent(load: Load, name: str, producer_id: int) -> Worker:
 
 def _begin(load: Load, value: str, producer: str, sequence: int | None = None) -> Write:
     write = Write(
-        value=value.encode(), producer=producer, sent_ms=load.target.now_ms(), sequence=sequence
+        value=value.encode(),
+        producer=producer,
+        sent_ms=load.target.now_ms(),
+        timestamp_ms=load.target.clock_ms(),
+        sequence=sequence,
     )
     load.history.writes.append(write)
     return write
@@ -83,13 +89,10 @@ def _send(
     load: Load, lines: Lines, write: Write, producer_id: int | None = None
 ) -> Pending[Appended]:
     write.broker, write.attempts = load.leader, write.attempts + 1
-    batch = batch_of(write.value)
+    batch = batch_of(write.value, timestamp_ms=write.timestamp_ms)
     if write.sequence is not None and producer_id is not None:
-        batch = batch_of(
-            write.value,
-            producer_id=producer_id,
-            producer_epoch=0,
-            base_sequence=write.sequence,
+        batch = replace(
+            batch, producer_id=producer_id, producer_epoch=0, base_sequence=write.sequence
         )
     over = lines.to(write.broker)
     return load.partition.produce(batch, timeout_ms=PRODUCE_TIMEOUT_MS, over=over)

@@ -15,7 +15,7 @@ from conformance.partition import LATEST, Partition
 from conformance.targets.target import Target
 from conformance.workload.controllers import session_timeout_ms
 from conformance.workload.history import History, Look, Stored
-from conformance.workload.lines import Brokers, Lines
+from conformance.workload.lines import Brokers
 from conformance.workload.load import Load
 from conformance.workload.observers import (
     BY_NAME,
@@ -82,15 +82,17 @@ class Siege:
 
     def watch(self) -> None:
         """Lets one client ask each broker for Metadata, all the time."""
-        self.load.start(*(onlooker(self.load, broker) for broker in self.load.brokers.ids))
+        self.load.observe(*(onlooker(self.load, broker) for broker in self.load.brokers.ids))
 
     def begin(self) -> None:
         """Lets producers and consumers of all kinds work."""
         client = self.partition.client
         ids = [client.init_producer_id() for _ in range(2)]
-        self.load.start(
+        self.load.write(
             *(plain(self.load, f"plain {number}") for number in (1, 2)),
             *(idempotent(self.load, f"idempotent {n}", id_) for n, id_ in enumerate(ids, 1)),
+        )
+        self.load.observe(
             tailer(self.load, "tailer"),
             rover(self.load, "rover"),
             end_seeker(self.load),
@@ -163,21 +165,20 @@ class Siege:
             self.history.logs[broker] = self.read(broker, end)
         return self.history
 
-    def read(self, broker: int, end: int) -> list[Stored]:
+    def read(self, broker: int, end: int, partition: Partition | None = None) -> list[Stored]:
         """What a replica serves below `end`; raises `Inconclusive` where it does not come to it.
 
         From followers too, which serve consumers since KIP-392.
         """
-        over = self.partition.client.broker(broker)
+        partition = partition or self.partition
+        over = partition.client.broker(broker)
         version = over.version("fetch", at_least=FROM_FOLLOWERS, at_most=BY_NAME)
         found, offset = list[Stored](), 0
         deadline = self.target.now_ms() + READS_WITHIN_MS
         while offset < end:
             if self.target.now_ms() > deadline:
                 raise Inconclusive(f"broker {broker} serves nothing at {offset} of {end}")
-            answer = self.partition.fetch(
-                offset, over=over, version=version, max_wait_ms=100
-            ).result()
+            answer = partition.fetch(offset, over=over, version=version, max_wait_ms=100).result()
             if answer.error is not ErrorCode.none or not answer.batches:
                 self.target.sleep(100)
                 continue
@@ -193,21 +194,16 @@ class Siege:
 
 @contextmanager
 def besieged(
-    bench: Bench, *, client: Client | None = None, first: int | None = None, **options: Any
+    bench: Bench, client: Client, replicas: tuple[int, ...] = (), **options: Any
 ) -> Iterator[Siege]:
-    """A siege of a new topic's only partition; `first` is the broker to lead it.
+    """A siege of a new topic's only partition; the first of `replicas` is to lead it.
 
     Whatever happens inside the block, all faults are ended and the brokers given time to recover.
     """
-    if client is None:
-        with bench.client() as found, besieged(bench, client=found, first=first, **options) as made:
-            yield made
-        return
     if len(client.brokers) < 3:
         raise Unsupported("there are less than three brokers")
-    if first is not None:
-        others = [broker for broker in client.brokers if broker != first]
-        options["assignments"] = {0: (first, *others[:2])}
+    if replicas:
+        options["assignments"] = {0: replicas}
     with bench.partition(client=client, **options) as partition:
         siege = Siege(
             bench,
@@ -217,6 +213,7 @@ def besieged(
             lag_ms=lag_limit_ms(client, partition.view.leader),
         )
         siege.watch()
+        siege.need("all brokers say the same", siege.is_whole, HEALS_WITHIN_MS)
         try:
             yield siege
         except KeyboardInterrupt:
@@ -228,8 +225,3 @@ def besieged(
         finally:
             siege.target.dismiss()
             siege.nemesis.heal()
-
-
-def lines(siege: Siege) -> Lines:
-    """Connections of a test's own, to brokers that may be gone."""
-    return Lines(siege.load.brokers)

@@ -1,12 +1,11 @@
 """One leader struck by a fault under load, healed, and all that was to be seen of it.
 
-On a cluster that lasts, a story is told once and judged by the tests of many clauses; in virtual
-time, where it costs little, each test has its own.
+A story is told once and judged by the tests of many clauses.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from kio.schema.errors import ErrorCode
@@ -14,10 +13,18 @@ from kio.schema.errors import ErrorCode
 from conformance.bench import Bench
 from conformance.nemesis.capability import Capability
 from conformance.nemesis.nemesis import Nemesis, Ongoing
-from conformance.outcomes import Inconclusive, Undecided
+from conformance.outcomes import Inconclusive
 from conformance.partition import Appended
 from conformance.records import batch_of
 from conformance.workload.controllers import Quorum, active_controller, ask_for_quorum
+from conformance.workload.errands import (
+    Errand,
+    Reassignment,
+    Replacement,
+    StaleChange,
+    Strays,
+    ask_to_create_by,
+)
 from conformance.workload.history import History
 from conformance.workload.leaders import move_leader
 from conformance.workload.lines import Lines
@@ -25,11 +32,14 @@ from conformance.workload.settings import TOPIC, described
 from conformance.workload.siege import TWO_IN_SYNC, Siege, besieged
 from conformance.workload.topics import new_topic
 
+E = TypeVar("E", bound=Errand)
 SOME = 40
 """How many acknowledged writes make a phase of the workload."""
 WORKS_WITHIN_MS = 60_000
 ANSWER_WITHIN_MS = 5_000
-KEPT_RETENTION = "1234567"
+AWAY_MS = 200
+"""How long a broker stays away for whose partition there is no other."""
+KEPT_RETENTION, KEPT_PARTITIONS = "1234567", 2
 NUMBERED = 3
 """Batches of a known producer, written before the fault and sent again after it."""
 
@@ -46,27 +56,48 @@ class Plot:
     """Whether it sees to its succession itself."""
     still: bool = False
     """Whether it stands still, so that it answers nothing at all."""
+    single: bool = False
+    """Whether the partition has no other replica, so that all wait for this broker."""
+    errands: tuple[type[Errand], ...] = ()
+    """What else is done on the way."""
 
 
 PLOTS: Mapping[str, Plot] = {
-    "killed": Plot(needs=Capability.KILL, strike=Nemesis.kill, controller=True),
+    "killed": Plot(
+        needs=Capability.KILL,
+        strike=Nemesis.kill,
+        controller=True,
+        errands=(Replacement, Reassignment),
+    ),
     "paused": Plot(needs=Capability.PAUSE, strike=Nemesis.pause, controller=True, still=True),
-    "isolated": Plot(needs=Capability.ISOLATE, strike=Nemesis.isolate, controller=True),
+    "isolated": Plot(
+        needs=Capability.ISOLATE,
+        strike=Nemesis.isolate,
+        controller=True,
+        errands=(Strays, StaleChange),
+    ),
     "shut-down": Plot(
         needs=Capability.SHUT_DOWN, strike=Nemesis.shut_down, controller=False, hands_over=True
     ),
     "without-controllers": Plot(
-        needs=Capability.CUT_CONTROLLERS, strike=Nemesis.cut_controllers, controller=False
+        needs=Capability.CUT_CONTROLLERS,
+        strike=Nemesis.cut_controllers,
+        controller=False,
+        errands=(Strays,),
     ),
     "without-power": Plot(needs=Capability.LOSE_POWER, strike=Nemesis.lose_power, controller=False),
+    "alone-killed": Plot(needs=Capability.KILL, strike=Nemesis.kill, controller=False, single=True),
+    "alone-shut-down": Plot(
+        needs=Capability.SHUT_DOWN, strike=Nemesis.shut_down, controller=False, single=True
+    ),
 }
 
 
 def stories(*names: str) -> pytest.MarkDecorator:
-    """Runs a test on these plots, by default on all, where the harness can bring them about."""
-    chosen = [
-        pytest.param(name, marks=pytest.mark.needs(PLOTS[name].needs)) for name in names or PLOTS
-    ]
+    """Runs a test on these plots, by default on all in which there are other replicas, where the
+    harness can bring them about."""
+    names = names or tuple(name for name, plot in PLOTS.items() if not plot.single)
+    chosen = [pytest.param(name, marks=pytest.mark.needs(PLOTS[name].needs)) for name in names]
     return pytest.mark.parametrize("plot", chosen)
 
 
@@ -94,6 +125,7 @@ class Story:
     kept: dict[int, tuple[ErrorCode, int, str | None]] = field(default_factory=dict)
     """Broker -> what it says at the end of a topic that was created before: error, number of
     partitions, configuration."""
+    kept_expected: tuple[ErrorCode, int, str] = (ErrorCode.none, KEPT_PARTITIONS, KEPT_RETENTION)
     created: ErrorCode | None = None
     """What the others answered, during the fault, to the creation of another topic."""
     created_seen: tuple[int, ...] = ()
@@ -106,24 +138,16 @@ class Story:
     """Leader epoch -> the answer of the victim, once it leads again, to where that ended."""
     log_end: int = 0
     """Of the victim at that moment."""
-    wire: list[Any] = field(default_factory=list)
+    errands: list[Errand] = field(default_factory=list)
+
+    def errand(self, kind: type[E]) -> E:
+        """What came of one of the plot's errands."""
+        return next(errand for errand in self.errands if isinstance(errand, kind))
 
 
 def tell(bench: Bench, name: str) -> Story:
-    """The story of this plot; on a lasting cluster the one that was told before."""
-    if bench.spec.fresh_per_test:
-        return _tell(bench, PLOTS[name])
-    known = bench.memory.get(name)
-    if known is None:
-        try:
-            known = _tell(bench, PLOTS[name])
-        except Undecided as why:
-            known = why
-        bench.memory[name] = known
-    if isinstance(known, Undecided):
-        raise Inconclusive(str(known.msg))
-    bench.wire_log.entries.extend(known.wire)
-    return known
+    """The story of this plot: the one that another test has had told, or a new one."""
+    return bench.once(f"story {name}", lambda: _tell(bench, PLOTS[name]))
 
 
 def _tell(bench: Bench, plot: Plot) -> Story:
@@ -133,14 +157,15 @@ def _tell(bench: Bench, plot: Plot) -> Story:
             victim = controller
         else:
             victim = next(broker for broker in client.brokers if broker != controller)
-        with besieged(bench, client=client, first=victim, configs=TWO_IN_SYNC) as siege:
+        replicas = (victim, *(b for b in client.brokers if b != victim and not plot.single))
+        configs = {} if plot.single else TWO_IN_SYNC
+        with besieged(bench, client, replicas[:3], configs=configs) as siege:
             story = Story(plot=plot, victim=victim, limit_ms=siege.takeover_ms)
             teller = Teller(siege, story)
             try:
                 teller.tell()
             finally:
-                bench.discard(client, *teller.names)
-            story.wire = list(bench.wire_log.entries)
+                bench.discard(client, *teller.names, *(e.name for e in story.errands if e.name))
             return story
 
 
@@ -156,6 +181,9 @@ class Teller:
         self.names = (bench.name("-kept"), bench.name("-created"))
         self.producer_id = self.client.init_producer_id()
         self.offsets: list[int] = []
+        story.errands = [
+            errand(siege, story.victim, Lines(siege.load.brokers)) for errand in self.plot.errands
+        ]
 
     def tell(self) -> None:
         """All of it. Raises `Inconclusive` where the workload does not get under way."""
@@ -165,6 +193,8 @@ class Teller:
         siege.need("writes before the fault", siege.more(SOME), WORKS_WITHIN_MS)
         story.struck_ms = self.target.now_ms()
         with self.plot.strike(siege.nemesis, story.victim):
+            for errand in story.errands:
+                errand.at_once()
             self.during()
             story.healed_ms = self.target.now_ms()
         story.returned_ms = siege.comes(self.has_returned, siege.takeover_ms)
@@ -179,7 +209,7 @@ class Teller:
         """What has to be there after the fault as it was before it."""
         kept = new_topic(
             self.names[0],
-            partitions=2,
+            partitions=KEPT_PARTITIONS,
             replication_factor=3,
             configs={"retention.ms": KEPT_RETENTION},
         )
@@ -192,6 +222,8 @@ class Teller:
             if answer is None or answer.error is not ErrorCode.none:
                 raise Inconclusive("a numbered batch was not appended")
             self.offsets.append(answer.base_offset)
+        for errand in self.story.errands:
+            errand.before()
 
     # ---- during ---------------------------------------------------------------------------------
 
@@ -199,9 +231,14 @@ class Teller:
         siege, story, victim = self.siege, self.story, self.story.victim
         others = siege.others(victim)
         self.ask_for_quorums()
-        led = siege.comes(self.is_led_by_another, siege.takeover_ms)
-        story.led_again_ms = None if led is None else self.target.now_ms() - story.struck_ms
+        if self.plot.single:
+            siege.comes(lambda: not siege.nemesis.is_running(victim), siege.takeover_ms)
+            siege.target.sleep(AWAY_MS)
+            return
+        led = siege.comes(lambda: self.load.leader != victim, siege.takeover_ms)
         if led is not None:
+            story.led_again_ms = self.target.now_ms() - story.struck_ms
+            siege.comes(self.is_led_by_another, siege.takeover_ms)
             sent_ms = self.target.now_ms()
             siege.comes(lambda: self.was_written_since(sent_ms), siege.takeover_ms)
             story.written_again_ms = self.first_write_again()
@@ -211,6 +248,8 @@ class Teller:
             self.ask_for_quorums()
             story.created = self.create(new_topic(self.names[1], replication_factor=2), others[0])
             self.try_again("after the takeover", self.load.leader)
+            for errand in story.errands:
+                errand.during()
             siege.comes(siege.more(SOME), siege.takeover_ms)
         if self.plot.hands_over:
             siege.comes(lambda: not siege.nemesis.is_running(victim), siege.takeover_ms)
@@ -262,6 +301,8 @@ class Teller:
         story.log_end = partition.append(b"the end").base_offset + 1
         story.epoch_ends = {e: partition.epoch_end(e).result() for e in range(newest + 1)}
         self.look_at_topics()
+        for errand in story.errands:
+            errand.after()
 
     def look_at_topics(self) -> None:
         story, (kept, created) = self.story, self.names
@@ -296,22 +337,15 @@ class Teller:
 
     def create(self, topic: Mapping[str, Any], broker: int) -> ErrorCode | None:
         """CreateTopics through a broker, or the controller that it names; None without answer."""
-        looks = self.load.latest(broker)
-        over = self.lines.to(broker)
-        if not over.serves("describe_quorum") and looks and looks[0].controller >= 0:
-            over = self.lines.to(looks[0].controller)
-        request = over.build(
-            "create_topics", at_least=2, at_most=4, topics=[topic], timeout=ANSWER_WITHIN_MS
-        )
-        pending = over.send(request, lambda answer: answer.topics[0].error_code)
+        pending = ask_to_create_by(self.siege, self.lines, topic, broker)
         self.target.settle(pending, within_ms=2 * ANSWER_WITHIN_MS)
-        error: ErrorCode | None = pending.value if pending.answered else None
-        return error
+        return pending.value if pending.answered else None
 
     def numbered(self, sequence: int, broker: int) -> Appended | None:
         """A batch of the known producer; None without an answer."""
         batch = batch_of(
             b"numbered %d" % sequence,
+            timestamp_ms=self.target.clock_ms(),
             producer_id=self.producer_id,
             producer_epoch=0,
             base_sequence=sequence,

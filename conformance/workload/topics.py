@@ -41,6 +41,7 @@ def assigned_topic(
     numbers: Sequence[int] | None = None,
     partitions: int = -1,
     replication_factor: int = -1,
+    configs: Mapping[str, str] | None = None,
 ) -> NewTopic:
     """One whose replicas are given, partition by partition."""
     return {
@@ -51,6 +52,7 @@ def assigned_topic(
             {"partition_index": number, "broker_ids": tuple(brokers)}
             for number, brokers in zip(numbers or range(len(replicas)), replicas, strict=True)
         ],
+        "configs": [{"name": n, "value": v} for n, v in (configs or {}).items()],
     }
 
 
@@ -145,13 +147,19 @@ def wait_until_gone(client: Client, name: str) -> None:
     )
 
 
-def create_again(client: Client, name: str, configs: Mapping[str, str]) -> Topic:
+def create_again(
+    client: Client, name: str, configs: Mapping[str, str], replicas: Sequence[int] = ()
+) -> Topic:
     """A topic of one partition in the place of one that was deleted.
 
     With ZooKeeper the name stays taken until all brokers have confirmed the deletion, which is
     after they stopped to tell of the topic. Raises `Inconclusive` where it stays so.
     """
-    topic = new_topic(name, replication_factor=min(3, len(client.brokers)), configs=configs)
+    topic = (
+        assigned_topic(name, replicas, configs=configs)
+        if replicas
+        else new_topic(name, replication_factor=min(3, len(client.brokers)), configs=configs)
+    )
     client.target.eventually(
         lambda: ask_to_create(client, topic).result()[name].error_code,
         lambda error: error is ErrorCode.none,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from reference.decisions.partition_change import Terms, next_state
 from reference.decisions.state import ControllerState
 from reference.image import TopicImage
-from reference.metadata.records import PartitionState
+from reference.metadata.records import NO_LEADER, PartitionState
 
 
 def leave_partitions(controller: ControllerState, broker: int, *, keeps_log: bool) -> None:
@@ -23,6 +23,9 @@ def leave_partitions(controller: ControllerState, broker: int, *, keeps_log: boo
         for state in list(topic.partitions.values()):
             if broker in state.isr or broker in state.elr or broker == state.leader:
                 terms = terms or controller.terms(topic, without=broker)
+                if state.leader not in (NO_LEADER, broker) and not terms.is_active(state.leader):
+                    # It has gone as well: that nobody leads is its step, not this broker's.
+                    state = _leave(controller, terms, state, state.leader, keeps_log=True)
                 _leave(controller, terms, state, broker, keeps_log=keeps_log)
 
 
@@ -41,10 +44,14 @@ def look_after_partitions(
             if is_active(state.leader) and not state.elr and all(map(is_active, state.isr)):
                 continue
             terms = terms or controller.terms(topic)
-            for broker in state.isr:
+            for broker in _leader_first(state):
                 if not is_active(broker):
                     state = _leave(controller, terms, state, broker, keeps_log=True)
             _commit(controller, next_state(state, terms), state)
+
+
+def _leader_first(state: PartitionState) -> list[int]:
+    return sorted(state.isr, key=lambda broker: broker != state.leader)
 
 
 def _leave(

@@ -6,6 +6,7 @@ from reference.handlers.completion import progress
 from reference.messages import (
     AlterPartition,
     CheckpointDue,
+    CompactionDue,
     IsrCheckDue,
     MetadataWanted,
     RepeatDue,
@@ -20,6 +21,7 @@ def start(broker: BrokerState) -> None:
     """Sets the periodic timers going, once the broker takes part."""
     _wake_for_isr_check(broker)
     _wake_for_retention_check(broker)
+    broker.wake(broker.now_ms + broker.config.cleaner_backoff_ms, CompactionDue())
     broker.wake(broker.now_ms + broker.config.checkpoint_ms, CheckpointDue())
 
 
@@ -95,6 +97,13 @@ def check_retention(broker: BrokerState) -> None:
         if replica.leadership and replica.delete_by_retention(broker.now_ms):
             progress(broker, partition)
     _wake_for_retention_check(broker)
+
+
+def compact(broker: BrokerState) -> None:
+    """Leaders and followers alike: each replica cleans its own log."""
+    for replica in broker.replicas.values():
+        replica.compact(broker.now_ms)
+    broker.wake(broker.now_ms + broker.config.cleaner_backoff_ms, CompactionDue())
 
 
 def _wake_for_isr_check(broker: BrokerState) -> None:

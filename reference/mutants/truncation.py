@@ -49,11 +49,6 @@ class BackToTheStart(Rules):
         return 0
 
 
-class OldDecisionsApplied(Rules):
-    def is_newer_decision(self, given: int, known: int) -> bool:
-        return given != known
-
-
 class AcknowledgementsSurviveEpochs(Rules):
     def forgets_acknowledgements(self) -> bool:
         return False
@@ -66,11 +61,6 @@ class ResponsesMatchedByOffset(Rules):
 
 class LeaderResumes(Rules):
     def is_own_registration(self, registered: UUID, incarnation: UUID) -> bool:
-        return True
-
-
-class FormerLifeCounts(Rules):
-    def is_latest_life(self, broker_epoch: int, heard: int) -> bool:
         return True
 
 
@@ -132,38 +122,24 @@ MUTANTS = (
         wrong="A follower whose log diverges throws all of it away.",
     ),
     Mutant(
-        name="old-decisions-applied",
-        id="H-71",
-        clauses=("ISR-08", "LEAD-02"),
-        rules=OldDecisionsApplied,
-        wrong="Partition epochs are not compared: an older decision is applied after a newer one.",
-    ),
-    Mutant(
         name="acknowledgements-survive-epochs",
-        id="H-72",
+        id="H-71",
         clauses=("ISR-02", "LEAD-08"),
         rules=AcknowledgementsSurviveEpochs,
         wrong="A leader of a new epoch counts what followers acknowledged in its former one.",
     ),
     Mutant(
         name="responses-matched-by-offset",
-        id="H-73",
+        id="H-72",
         clauses=("LOG-04", "LOG-03"),
         rules=ResponsesMatchedByOffset,
         wrong="A follower takes any response about its offset, whatever it was an answer to.",
     ),
     Mutant(
         name="leader-resumes",
-        id="H-74",
+        id="H-73",
         clauses=("LEAD-08", "ISR-02"),
         rules=LeaderResumes,
         wrong="A restarted broker takes up what it led before it is registered anew.",
-    ),
-    Mutant(
-        name="former-life-counts",
-        id="H-75",
-        clauses=("ISR-08", "ISR-09"),
-        rules=FormerLifeCounts,
-        wrong="A fetch that was sent before its follower lost its log counts after it.",
     ),
 )

@@ -28,6 +28,7 @@ def overrides(brokers: int) -> dict[str, str]:
         "log.retention.check.interval.ms": "5000",
         "log.initial.task.delay.ms": "5000",
         # Memory: the defaults are for a server of its own (128 MB for the cleaner alone).
+        "log.cleaner.backoff.ms": "2000",
         "log.cleaner.dedupe.buffer.size": "8388608",
         "num.network.threads": "2",
         "num.io.threads": "4",

@@ -9,7 +9,7 @@ import base64
 import subprocess
 import uuid
 
-from conformance.targets.kafka.artifacts import Installation
+from conformance.targets.kafka.artifacts import Installation, release
 from conformance.targets.kafka.configuration import overrides
 from conformance.targets.kafka.errors import TargetUnavailable
 from conformance.targets.kafka.jvm import java_command
@@ -23,7 +23,8 @@ _FORMAT_WITHIN_S = 90
 
 
 def lay_out(installation: Installation, sandbox: Sandbox, wiring: Direct, brokers: int) -> Layout:
-    """`brokers` brokers with formatted storage, at the version's default feature levels.
+    """`brokers` brokers with formatted storage, at the version's default feature levels, but with
+    eligible leader replicas wherever there are any.
 
     Raises `TargetUnavailable` where formatting fails.
     """
@@ -69,13 +70,16 @@ def _format(
     installation: Installation, sandbox: Sandbox, processes: tuple[ServerProcess, ...]
 ) -> None:
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    # 4.0 has eligible leader replicas (KIP-966), and from 4.1 on new clusters use them.
+    has_elr = release(installation.version) == (4, 0)
+    features = ("--feature", "eligible.leader.replicas.version=1") if has_elr else ()
     tools = []
     for process in processes:
         folder = process.log.parent
         # With an equals sign, for the id is base64 and may begin with a dash.
         arguments = ("--config", str(folder / SERVER_PROPERTIES), f"--cluster-id={cluster_id}")
         command = java_command(
-            installation, folder, "kafka.tools.StorageTool", "format", *arguments
+            installation, folder, "kafka.tools.StorageTool", "format", *arguments, *features
         )
         log = folder / "format.log"
         tools.append((process, sandbox.spawn(command, log), log))

@@ -8,6 +8,7 @@ Source: KafkaController.scala (onControllerFailover, processBrokerChange), KIP-3
 
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
@@ -75,12 +76,12 @@ class Office(Protocol):
 class Reign:
     def __init__(self, office: Office, epoch: int, epoch_version: int) -> None:
         self.epoch = epoch
-        self.controller: Controller | None = None
-        """Once everything is read."""
         self.is_idle = False
         self.conversation: Conversation = self._rule()
         self._office = office
         self._epoch_version = epoch_version
+        self._controller: Controller | None = None
+        """Once everything is read."""
         self._stored = Stored()
         self._publication = Publication(epoch, MetadataImage())
         self._is_published = False
@@ -91,6 +92,11 @@ class Reign:
         self._questions: deque[tuple[int, Question]] = deque()
         self._held: list[Send] = []
         """Answers about decisions that are not stored yet."""
+
+    @property
+    def controller(self) -> Controller | None:
+        """What decides, once what the last controller left undone is done."""
+        return self._controller if self._is_published else None
 
     # ---- what comes up -------------------------------------------------------------------------
 
@@ -121,7 +127,7 @@ class Reign:
             if isinstance(question, Forwarded):
                 self._office.tell(sender, NotController(ticket=question.ticket))
         self._questions.clear()
-        self.controller = None
+        self._controller = None
 
     # ---- the work ------------------------------------------------------------------------------
 
@@ -154,7 +160,7 @@ class Reign:
         first = self._publication.end + 1
         self._publication = Publication(self.epoch, image.copy(), first)
         self._is_published = False
-        self.controller = Controller(
+        self._controller = Controller(
             node=office.node,
             epoch=self.epoch,
             image=image,
@@ -164,7 +170,7 @@ class Reign:
             now_ms=office.now_ms,
         )
         self._compare(loaded.registrations)
-        self.controller.tick(office.now_ms)
+        self._controller.tick(office.now_ms)
 
     def _restarted(self, loaded: Loaded) -> dict[int, Registration]:
         """Returns the brokers whose place in some ISR is of a life before the present one.
@@ -184,7 +190,7 @@ class Reign:
 
     def _work(self) -> Generator[Operations, Outcome, None]:
         """Decides about all that has come up."""
-        controller = self.controller
+        controller = self._controller
         assert controller is not None
         if self._brokers_changed:
             self._brokers_changed = False
@@ -202,17 +208,12 @@ class Reign:
 
     def _compare(self, registrations: Registrations) -> None:
         """Tells the logic who has gone, and who has come; whoever did both is another life."""
-        controller, now_ms = self.controller, self._office.now_ms
-        same = self._office.rules.is_same_registration
+        controller, now_ms = self._controller, self._office.now_ms
         assert controller is not None
-        before = self._registered
-        for broker, life in before.items():
-            now = registrations.get(broker)
-            if now is None or not same(life.broker_epoch, now.broker_epoch):
-                controller.broker_vanished(broker, now_ms)
+        before, self._registered = self._registered, registrations
+        self._fence([b for b, life in before.items() if not self._is_same(life, registrations, b)])
         for broker, life in registrations.items():
-            known = before.get(broker)
-            if known is None or not same(known.broker_epoch, life.broker_epoch):
+            if not self._is_same(life, before, broker):
                 controller.broker_registered(
                     broker,
                     broker_epoch=life.broker_epoch,
@@ -220,7 +221,23 @@ class Reign:
                     clean=True,
                     now_ms=now_ms,
                 )
-        self._registered = registrations
+
+    def _is_same(self, life: Registration, others: Registrations, broker: int) -> bool:
+        other, same = others.get(broker), self._office.rules.is_same_registration
+        return other is not None and same(other.broker_epoch, life.broker_epoch)
+
+    def _fence(self, gone: list[int]) -> None:
+        """Fences all before any is looked after, so that none is elected in the place of another.
+
+        One transaction stores it all, and nobody hears of a part of it.
+        """
+        controller = self._controller
+        assert controller is not None
+        if self._office.rules.must_be_fenced(session_lost=True):
+            known = controller.image.brokers
+            controller.commit([replace(known[broker], fenced=True) for broker in gone])
+        for broker in gone:
+            controller.broker_vanished(broker, self._office.now_ms)
 
     def _begin_shutdown(
         self, controller: Controller, broker: int, message: ControlledShutdown
@@ -236,7 +253,7 @@ class Reign:
 
     def _store(self) -> Generator[Operations, Outcome, bool]:
         """Writes what was decided; then says it. Returns whether ZooKeeper has taken it."""
-        controller = self.controller
+        controller = self._controller
         assert controller is not None
         records, controller.records = controller.records, []
         answers, controller.answers = controller.answers, []
