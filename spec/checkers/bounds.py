@@ -9,6 +9,7 @@ A specification knows no bounds; a finite instance is chosen here. What a bound 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from spec.language.expression import Expr, Symbol, all_of, any_of, const, make, not_
 from spec.language.model import Model
@@ -104,6 +105,18 @@ class Bounds:
             shown = ", ".join(map(str, arguments))
             raise BoundsError(f"{symbol.name}({shown}) is {value}, no {symbol.result} in {self}")
         return bool(value) if symbol.result is BOOL else int(value)
+
+    def table(self, symbol: Symbol, arguments: tuple[int, ...] = ()) -> Any:
+        """What a function says of all values of its sorts, in their order: sequences in sequences,
+        one level for each sort."""
+        if len(arguments) == len(symbol.args):
+            return self.applied(symbol, arguments)
+        domain = self.domain(symbol.args[len(arguments)])
+        return tuple(self.table(symbol, (*arguments, int(value))) for value in domain)
+
+    def text(self, sort: Sort, value: int) -> str:
+        """A value as people write it."""
+        return sort.text(value, self.counts)
 
     def first_value(self, leaf: Leaf, index: Sequence[int], value: int | bool) -> int | bool:
         """The value that a leaf starts with. Raises BoundsError if its type does not have it."""

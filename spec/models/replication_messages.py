@@ -2,12 +2,14 @@
 
 The protocol is `replication_messages_protocol`. Each wrong variant below leaves out one rule, and
 is refuted by a shortest run of a small instance. The same protocol with whole logs as values, which
-is proved for any size, is `replication_messages_whole_logs`.
+is proved for any size, is `replication_messages_whole_logs`. `replication_messages_elr` has brokers
+that lose data.
 """
 
 from spec.language import NONE, all_of, any_of, exists, ite, ite_set, not_, only, require, when
 from spec.models.family import Counts, Family, Refutation, Variant
 from spec.models.replication import Epoch
+from spec.models.replication_messages_elr import VARIANTS as WITH_LOSSES
 from spec.models.replication_messages_protocol import ReplicationMessages
 from spec.models.replication_messages_whole_logs import WholeLogReplication
 
@@ -188,6 +190,7 @@ MODEL = Family(
         "decisions": "PartitionEpoch+1",
         "leader_epochs": "LeaderEpoch+1",
         "log_length": "LogLength+1",
+        "broker_epochs": "BrokerEpoch",
     },
     variants=(
         Variant(
@@ -229,5 +232,6 @@ MODEL = Family(
             invariant="leader_in_isr",
         ),
         wrong("unclean-election", UncleanElection, ONE_RECORD, 3, invariant="leader_in_isr"),
+        *WITH_LOSSES,
     ),
 )

@@ -61,7 +61,7 @@ def value_text(machine: "Machine", sort: Sort, value: Any) -> str:
         return f"[{', '.join(value_text(machine, sort, part) for part in value)}]"
     if sort is BOOL or not isinstance(value, int):
         return str(value).lower()
-    return sort.text(value, machine.bounds.counts)
+    return machine.bounds.text(sort, value)
 
 
 def _places(machine: "Machine", rule: Expr, witness: dict[str, int]) -> str:

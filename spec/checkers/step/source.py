@@ -53,14 +53,8 @@ class Instance:
         if symbol.name not in self._table_names:
             name = f"table_{len(self._table_names)}"
             self._table_names[symbol.name] = name
-            self.tables[name] = self._values(symbol, ())
+            self.tables[name] = self.bounds.table(symbol)
         return self._table_names[symbol.name]
-
-    def _values(self, symbol: Symbol, arguments: tuple[int, ...]) -> Any:
-        if len(arguments) == len(symbol.args):
-            return self.bounds.applied(symbol, arguments)
-        domain = self.bounds.domain(symbol.args[len(arguments)])
-        return tuple(self._values(symbol, (*arguments, int(value))) for value in domain)
 
 
 def all_texts(texts: Sequence[str]) -> str:

@@ -1,0 +1,1 @@
+"""Long hunts through simulated runs: schedules of faults, an oracle, shrinking and replay."""
