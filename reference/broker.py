@@ -21,6 +21,7 @@ from reference.handlers import (
 from reference.messages import (
     CheckpointDue,
     ClientGone,
+    CompactionDue,
     Decided,
     Effect,
     Event,
@@ -35,7 +36,6 @@ from reference.messages import (
     ReplicaFetch,
     ReplicaFetched,
     RequestExpired,
-    CompactionDue,
     RetentionCheckDue,
 )
 from reference.requests import (

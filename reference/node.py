@@ -27,7 +27,7 @@ FOR_THE_CONTROLLER = frozenset({Forwarded, AlterPartition, ProducerIdsWanted, Me
 
 
 class Node:
-    __slots__ = ("broker", "effects", "heard", "member", "number", "told")
+    __slots__ = ("broker", "effects", "heard", "member", "number", "told", "touches_metadata")
 
     def __init__(self, number: int, broker: Broker, member: MetadataMember) -> None:
         self.number = number
@@ -38,6 +38,8 @@ class Node:
         """What the broker was given by the event in hand, for whoever watches."""
         self.told: list[MetadataUpdate] = []
         """What it was told of the metadata by its own node."""
+        self.touches_metadata = True
+        """Whether the event in hand can have changed more than the broker."""
 
     @property
     def incarnation(self) -> UUID:
@@ -57,6 +59,7 @@ class Node:
         Raises DiskError where the disk fails: the process then ends.
         """
         self.effects, self.heard, self.told = [], [], []
+        self.touches_metadata = True
         if type(event) is FromPeer:
             message = event.message
             if isinstance(message, Internal):
@@ -65,10 +68,12 @@ class Node:
                 asked = cast(ControllerMessage, message)
                 self.member.on_controller_message(event.sender, asked, now_ms)
             else:
+                self.touches_metadata = False
                 self._tell_broker(event, now_ms)
         elif isinstance(event, InternalTimer):
             self.member.on_timer(event, now_ms)
         else:
+            self.touches_metadata = False
             self._tell_broker(event, now_ms)
         self._settle(now_ms)
         return self.effects
@@ -97,6 +102,7 @@ class Node:
         """Passes on what broker and member have for each other, until neither has anything."""
         broker, member = self.broker, self.member
         while broker.asks or member.outbox:
+            self.touches_metadata = True
             asks, broker.asks = broker.asks, []
             for message in asks:
                 member.to_controller(message, now_ms)

@@ -79,9 +79,9 @@ class Replica:
             if former and not self.rules.forgets_acknowledgements():
                 self.leadership.followers = former.followers
         elif self.state.leader != NO_LEADER:
-            kept = self.rules.kept_by_new_follower(self.high_watermark, end_offset)
-            if kept < end_offset:
-                self.log.truncate(kept)
+            # All of it, as a rule. But an epoch in which this broker led and wrote nothing is over:
+            # the offset at which it began will bear a record of another one.
+            self.log.truncate(self.rules.kept_by_new_follower(self.high_watermark, end_offset))
 
     # ---- as leader: writing --------------------------------------------------------------------
 

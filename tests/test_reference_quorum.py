@@ -5,12 +5,14 @@ from uuid import UUID
 import pytest
 
 from reference.messages import (
+    Cancel,
     Decided,
     Forwarded,
     Message,
     MetadataUpdate,
     NotController,
     Send,
+    Wake,
 )
 from reference.metadata.quorum import codec
 from reference.metadata.quorum.log import LOG, SNAPSHOT, MetadataLog
@@ -394,3 +396,21 @@ def test_a_fetch_of_another_epoch_acknowledges_nothing(*, counts_any_epoch: bool
     fetch = QuorumFetch(epoch=leader.epoch - 1, attempt=1, log_end=leader.log.end, high_watermark=0)
     one.on_message(2, fetch, 602)
     assert leader.high_watermark == (fetch.log_end.offset if counts_any_epoch else 0)
+
+
+def test_a_candidate_that_cannot_win_keeps_nobody_from_standing() -> None:
+    disk = SimulatedDisk()
+    MetadataLog(disk).append(entries(1, 2))
+    one = voter(disk)
+    assert waits_anew(one)
+    for epoch in range(3, 9):
+        one.on_message(3, VoteRequest(epoch=epoch, log_end=START), epoch)
+    assert not waits_anew(one)
+    one.on_message(2, VoteRequest(epoch=9, log_end=one.replica.log.end), 9)
+    assert waits_anew(one)
+
+
+def waits_anew(one: QuorumMember) -> bool:
+    """Whether the voter has begun to wait for a leader since the last call."""
+    effects, one.effects = one.effects, []
+    return any(isinstance(e, Wake | Cancel) and e.timer == ElectionDue() for e in effects)

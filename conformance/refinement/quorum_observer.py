@@ -147,6 +147,8 @@ class QuorumObserver:
         node = self.cluster.nodes.get(member)
         if node is None or not isinstance(node.member, QuorumMember):
             return
+        if event is not None and not node.touches_metadata:
+            return
         self._promises[member].check(node.member, event)
         if self._voters is None:
             self._begin()

@@ -6,6 +6,7 @@ This is the one file of the hunt that looks into the cluster itself.
 from collections.abc import Iterator
 
 from conformance.simulation.violation import Violation
+from reference.errors import Error
 from reference.image import MetadataImage
 from reference.metadata.records import NO_LEADER, PartitionState
 from reference.replica import Replica
@@ -145,14 +146,30 @@ def write_once_more(agenda: Agenda, history: History) -> Iterator[Violation]:
             parts=(part,),
             api_version=9,
         )
-        write.attempts = 1
-        answer = asked(agenda, state.leader, request)
-        if not isinstance(answer, Produced) or answer.parts[0].error:
+        answer = _written(agenda, write, request)
+        if answer is None or answer.parts[0].error:
             text = f"partition {write.partition} takes no record after all was healed: {answer}"
             yield Violation("LEAD-06", text)
             continue
-        write.outcome, write.broker = Outcome.OK, state.leader
+        write.outcome = Outcome.OK
         write.offset = answer.parts[0].base_offset
+
+
+def _written(agenda: Agenda, write: Write, request: Produce) -> Produced | None:
+    """The leader's answer. A session that was silent before all was healed may expire only now,
+    and leadership move once more: the old leader refuses, and the new one is asked."""
+    deadline_ms = agenda.now_ms + SETTLES_WITHIN_MS
+    while True:
+        state = partition_states(agenda.cluster.image)[write.partition]
+        write.attempts, write.broker = write.attempts + 1, state.leader
+        answer = asked(agenda, state.leader, request)
+        if not isinstance(answer, Produced):
+            return None
+        moved = answer.parts[0].error is Error.NOT_LEADER_OR_FOLLOWER
+        if not moved or agenda.now_ms >= deadline_ms:
+            return answer
+        settle(agenda)
+        agenda.run(LOOK_MS)
 
 
 def read_all(agenda: Agenda) -> dict[int, tuple[ReadRecord, ...]]:

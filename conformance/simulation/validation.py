@@ -9,7 +9,7 @@ from conformance.refinement.quorum_observer import QuorumObserver
 from conformance.simulation.run import ValidatorFactory
 
 VALIDATORS: Mapping[str, Sequence[ValidatorFactory]] = {
-    "quorum": (RefinementObserver, EligibleLeadersObserver, QuorumObserver),
+    "quorum": (QuorumObserver, RefinementObserver, EligibleLeadersObserver),
     "zookeeper": (RefinementObserver, EligibleLeadersObserver, ControllerObserver),
 }
 """By mode."""

@@ -134,10 +134,17 @@ def _may_return(controller: ControllerState, known: BrokerRegistered, applied: i
 
 
 def fence_the_silent(controller: ControllerState) -> None:
-    """Fences the brokers whose sessions are over."""
-    for broker in sorted(controller.sessions):
-        if controller.rules.must_be_fenced(not _has_session(controller, broker)):
-            fence(controller, broker)
+    """Fences the brokers whose sessions are over. None of them leads in the place of another."""
+    must_be_fenced = controller.rules.must_be_fenced
+    silent = [
+        broker
+        for broker in sorted(controller.sessions)
+        if must_be_fenced(not _has_session(controller, broker))
+    ]
+    controller.going = frozenset(silent)
+    for broker in silent:
+        fence(controller, broker)
+    controller.going = frozenset()
 
 
 def _has_session(controller: ControllerState, broker: int) -> bool:

@@ -42,6 +42,8 @@ class ControllerState:
     """How much of the metadata log each broker had applied when it was last heard of."""
     shutdowns: dict[int, int] = field(default_factory=dict)
     """For brokers that want to stop: the offset after the decision on who leads instead."""
+    going: frozenset[int] = frozenset()
+    """Those that the decision in hand is about to fence, the ones it has yet to come to too."""
 
     def __post_init__(self) -> None:
         self.placed = sum(len(topic.partitions) for topic in self.image.topics.values())
@@ -94,6 +96,7 @@ class ControllerState:
         registered = self.image.brokers.get(broker)
         return (
             registered is not None
+            and broker not in self.going
             and not registered.fenced
             and not registered.in_controlled_shutdown
         )

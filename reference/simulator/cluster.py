@@ -27,6 +27,7 @@ from reference.messages import (
     Send,
     Wake,
 )
+from reference.metadata.quorum.codec import Damaged
 from reference.metadata.records import PartitionId, PartitionState
 from reference.metadata.zookeeper.ensemble import Ensemble
 from reference.node import Node
@@ -36,7 +37,7 @@ from reference.simulator.assembly import Assembly, Mode
 from reference.simulator.clients import Clients, Submission
 from reference.simulator.decided import Decided
 from reference.simulator.digest import Digest
-from reference.simulator.events import EventQueue, Kind
+from reference.simulator.events import EventQueue, Kind, QueuedEvent
 from reference.simulator.network import Network, Plane
 from reference.storage.disk import Disk, DiskError
 from reference.storage.simulated import SimulatedDisk
@@ -124,8 +125,12 @@ class Cluster:
         for number in addresses:
             if number not in self.disks:
                 self.disks[number] = SimulatedDisk()
-        self._assembly = Assembly(seed, tuple(sorted(addresses)), self.rules, _checked(configs))
+        self._assembly = Assembly(
+            seed, tuple(sorted(addresses)), self.rules, _checked(configs, mode)
+        )
         self.members: dict[int, Member] = {}
+        self.nodes: dict[int, Node] = {}
+        """The nodes whose process runs: all members but ZooKeeper."""
         self._stopping: dict[int, bool] = {}
         """Nodes that are to stop, and whether they are to start again then."""
         self._decided = Decided()
@@ -157,7 +162,10 @@ class Cluster:
 
     def step(self) -> None:
         """Lets the next event happen, at its own time. Raises IndexError if there is none."""
-        at_ms, _, kind, a, b, c = self.queue.pop()
+        self._happen(self.queue.pop())
+
+    def _happen(self, event: QueuedEvent) -> None:
+        at_ms, _, kind, a, b, c = event
         if at_ms > self.now_ms:
             self.now_ms = at_ms
         self.events += 1
@@ -188,11 +196,11 @@ class Cluster:
         """Lets events happen until a condition holds; returns whether it does in time."""
         deadline = self.now_ms + within_ms
         while not until():
-            due = self.next_due_ms
-            if due is None or due > deadline:
+            event = self.queue.pop_due(deadline)
+            if event is None:
                 self.now_ms = deadline
                 return until()
-            self.step()
+            self._happen(event)
         return True
 
     def at(self, at_ms: int, call: Callable[[], None]) -> None:
@@ -209,11 +217,6 @@ class Cluster:
         return self.clients.submit(broker, request)
 
     # ---- what there is ---------------------------------------------------------------------
-
-    @property
-    def nodes(self) -> dict[int, Node]:
-        """The nodes whose process runs."""
-        return {number: each for number, each in self.members.items() if isinstance(each, Node)}
 
     @property
     def brokers(self) -> dict[int, Broker]:
@@ -258,6 +261,7 @@ class Cluster:
     def _end(self, number: int) -> None:
         if self.members.pop(number, None) is None:
             return
+        self.nodes.pop(number, None)
         self._paused.pop(number, None)
         self._stopping.pop(number, None)
         self.queue.forget(number)
@@ -272,9 +276,9 @@ class Cluster:
             return
         try:
             node = self._assembly.node(self.mode, number, self.disks[number])
-            self.members[number] = node
+            self.members[number] = self.nodes[number] = node
             effects = node.start(self.clock_of(number))
-        except DiskError:
+        except (DiskError, Damaged):
             self._end(number)
         else:
             self._after(number, node, None, effects)
@@ -302,7 +306,7 @@ class Cluster:
 
     def stop(self) -> None:
         """Ends all processes, their disks in good order: nothing is left that could lead away."""
-        for number, node in self.nodes.items():
+        for number, node in tuple(self.nodes.items()):
             with contextlib.suppress(DiskError):
                 node.close()
             self._end(number)
@@ -348,7 +352,10 @@ class Cluster:
         if member is None:
             return
         try:
-            effects = member.handle(event, self.clock_of(number))
+            clock_ms = self._wall_clock_ms + self.now_ms
+            if self.skew_ms:
+                clock_ms = self.clock_of(number)
+            effects = member.handle(event, clock_ms)
         except DiskError:  # a broker that cannot write stops: it must not go on from memory
             self._end(number)
         except Exception as error:  # a fault of the reference must not pass for one of the target
@@ -389,8 +396,11 @@ class Cluster:
             self.queue.push(at_ms, Kind.MESSAGE, to, message, sender)
 
 
-def _checked(configs: Mapping[str, str] | None) -> dict[str, str]:
+def _checked(configs: Mapping[str, str] | None, mode: Mode) -> dict[str, str]:
+    wanted = dict(configs or {})
+    if mode is Mode.ZOOKEEPER:
+        wanted["eligible.leader.replicas.enable"] = "false"
     try:
-        return {n: checked(BROKER_CONFIGS, n, text) for n, text in (configs or {}).items()}
+        return {n: checked(BROKER_CONFIGS, n, text) for n, text in wanted.items()}
     except InvalidConfig as error:
         raise ValueError(str(error)) from error

@@ -80,6 +80,12 @@ class EventQueue:
             self._drop_stale()
         return self._heap[0][0] if self._heap else None
 
+    def pop_due(self, at_ms: int) -> QueuedEvent | None:
+        """Returns the next event if it is due by then."""
+        if self._stale:
+            self._drop_stale()
+        return self.pop() if self._heap and self._heap[0][0] <= at_ms else None
+
     def pop(self) -> QueuedEvent:
         """Returns the next event. Raises IndexError if there is none."""
         if self._stale:

@@ -188,7 +188,9 @@ def _within(fault: Fault, losers: Sequence[int]) -> Fault:
 FAULTS_MAX = 8
 DURATION_MS = (50, 6_000)
 SOON_MS = 300
-"""How closely one fault often follows another."""
+"""How closely one fault often follows the beginning of another."""
+JUST_THEN_MS = 30
+"""And how closely its end."""
 
 
 def random_fault(
@@ -220,15 +222,30 @@ def random_schedule(
     chance = random.Random(f"{seed} schedule")
     options = random_options(chance) if options is None else options
     chosen = chance.sample(list(kinds), chance.randint(1, min(4, len(kinds)))) if kinds else []
+    if FaultKind.MOVE_LEADER in kinds and chance.random() < 0.6:
+        chosen.append(FaultKind.MOVE_LEADER)
     faults: list[Fault] = []
-    for _ in range(chance.randint(1, FAULTS_MAX) if chosen else 0):
-        at_ms = chance.randrange(options.until_ms)
-        target = chance.randint(1, options.nodes)
-        if faults and chance.random() < 0.5:
-            at_ms = min(options.until_ms, faults[-1].at_ms + chance.randint(0, SOON_MS))
+    for _ in range(chance.randint(2, FAULTS_MAX) if chosen else 0):
+        at_ms, target = chance.randrange(options.until_ms), chance.randint(1, options.nodes)
+        if faults:
+            at_ms, target = _related(chance, faults[-1], at_ms, target)
+        at_ms = min(options.until_ms - 1, at_ms)
         faults.append(random_fault(chance, chance.choice(chosen), options.nodes, at_ms, target))
     kept = limited(faults, mode, options.min_insync_replicas, options.replication_factor)
     return Schedule(seed=seed, mode=mode, faults=kept, options=options)
+
+
+def _related(chance: random.Random, before: Fault, at_ms: int, target: int) -> tuple[int, int]:
+    """What goes wrong with the same node, soon after something or just as it ends, is more telling
+    than what happens anywhere and any time."""
+    if chance.random() < 0.4:
+        target = before.target
+    way = chance.random()
+    if way < 0.3:
+        at_ms = before.ends_ms + chance.randint(0, JUST_THEN_MS)
+    elif way < 0.65:
+        at_ms = before.at_ms + chance.randint(0, SOON_MS)
+    return at_ms, target
 
 
 def random_options(chance: random.Random) -> RunOptions:
@@ -240,9 +257,9 @@ def random_options(chance: random.Random) -> RunOptions:
         producers=chance.randint(1, 4),
         consumers=chance.randint(0, 2),
         latency_ms=latency_ms,
-        loss=chance.choice([0.0, 0.0, 0.02]),
-        duplicate=chance.choice([0.0, 0.0, 0.0, 0.02]),
-        reorder=chance.choice([0.0, 0.0, 0.0, 0.05]),
+        loss=chance.choice([0.0, 0.0, 0.0, 0.02, 0.1]),
+        duplicate=chance.choice([0.0, 0.0, 0.0, 0.1]),
+        reorder=chance.choice([0.0, 0.0, 0.0, 0.1, 0.3]),
     )
 
 

@@ -116,14 +116,18 @@ def learn(replica: Replica, epoch: int, leader: int | None) -> None:
 
 
 def enter_epoch(replica: Replica, epoch: int) -> None:
-    """Whoever enters a newer epoch has no role in it and has not voted."""
+    """Whoever enters a newer epoch has no role in it and has not voted.
+
+    A voter that was waiting waits no longer than before: else a candidate that cannot win could
+    keep those that can from standing, by a new epoch each time.
+    """
     if replica.role is Role.LEADER:
         leading.stop(replica)
+        replica.await_election()
     replica.role, replica.leader = Role.UNATTACHED, None
     replica.remember(Vote(epoch=epoch))
     if replica.is_voter:
         replica.cancel(QuorumFetchDue())
-        replica.await_election()
 
 
 def _follow(replica: Replica, leader: int | None) -> None:
