@@ -24,6 +24,8 @@ def begin(validator: QuorumValidator, replicas: Sequence[Replica]) -> bool:
     others = [replica for replica in replicas if replica is not leader]
     if leader.log.start != START or not all(_follows(each, leader) for each in others):
         return False
+    if leader.high_watermark <= leader.epoch_start:
+        return False  # what an earlier leader committed, this one may not say yet
     validator.adopt(leader)
     _lead(validator, leader, others)
     for follower in others:
