@@ -10,8 +10,10 @@ from hypothesis.internal.conjecture import engine, providers
 from hypothesis.internal.constants_ast import Constants
 
 from conformance.expectations import BadExpectations, Expectations, load
-from conformance.nemesis.capability import WORDS
-from conformance.targets.spec import TargetSpec, parse
+from conformance.nemesis.capability import NOTHING, WORDS
+from conformance.simulation.finding import REFERENCE_RAISED, BadFinding, Finding
+from conformance.simulation.finding import load as load_finding
+from conformance.targets.spec import TargetSpec, described, parse
 from spec.clauses import CLAUSES
 from spec.profile import PROFILES, Profile
 
@@ -77,6 +79,12 @@ def add(parser: pytest.Parser) -> None:
         type=Path,
         help="where evidence and report go (default: build/conformance/TARGET)",
     )
+    group.addoption(
+        "--replay",
+        metavar="FILE",
+        type=Path,
+        help="run only a stored schedule of faults, such as tests/findings has, on the reference",
+    )
     group.addoption("--list-clauses", action="store_true", help="print the clauses and stop")
     group.addoption("--list-mutants", action="store_true", help="print the mutants and stop")
 
@@ -89,13 +97,38 @@ def check(config: pytest.Config) -> None:
     if option.time_limit is not None and option.time_limit <= 0:
         seconds = f"{option.time_limit:g}"
         raise pytest.UsageError(f"--time-limit: {seconds} is not a positive number of seconds")
+    if option.replay is not None:
+        option.finding = _finding(option.replay)
     for glob in option.clause:
         if not any(fnmatchcase(id_, glob) for id_ in CLAUSES):
             raise pytest.UsageError(f"--clause: no clause matches {glob!r}; see --list-clauses")
 
 
+def _finding(path: Path) -> Finding:
+    try:
+        finding = load_finding(path)
+    except BadFinding as error:
+        raise pytest.UsageError(f"--replay: {error}") from error
+    if finding.clause == REFERENCE_RAISED:
+        how = f"python -m conformance.simulation replay {path}"
+        raise pytest.UsageError(f"--replay: {path} is about no clause; run {how}")
+    return finding
+
+
 def target_spec(config: pytest.Config) -> TargetSpec:
-    """What `--target` means. Raises `UsageError`."""
+    """What `--target` or `--target-config` means. Raises `UsageError`."""
+    path = config.option.target_config
+    if path is not None:
+        try:
+            spec = described(path, config.option.faults)
+        except ValueError as error:
+            raise pytest.UsageError(f"--target-config: {error}") from error
+        if spec.faults != NOTHING and getattr(config.option, "numprocesses", None):
+            raise pytest.UsageError(
+                f"--faults={spec.faults}: a fault that one worker means would befall the tests of "
+                "all; leave out -n"
+            )
+        return spec
     try:
         return parse(config.option.target, config.option.seed, config.option.faults)
     except ValueError as error:

@@ -6,6 +6,7 @@ Named by the root conftest, because `--target` must exist before any conftest be
 import signal
 import time
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,6 +114,13 @@ def _list_clauses(config: pytest.Config, session: pytest.Session) -> None:
 # ---- session ------------------------------------------------------------------------------------
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `--replay` the one file that replays is collected; without, all others."""
+    if collection_path.suffix != ".py" or collection_path.parent.name != "conformance":
+        return None
+    return (collection_path.name == "test_replay.py") != (config.option.replay is not None) or None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keeps the tests of wanted clauses; a test of none stays unless clauses are named."""
@@ -155,6 +163,8 @@ def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
     workers = bool(getattr(config.option, "numprocesses", None))
     if not _only_looks(config) and (workers or any(map(subjects, session.items))):
         config.stash[SESSION].start()
+        if workers and not config.stash[BENCH].spec.shared:
+            config.stash[SESSION].stop()  # it can be had; each worker has one of its own
     return result
 
 
@@ -282,10 +292,12 @@ def _record(item: pytest.Item, report: pytest.TestReport, case: str, found: Judg
     bench = config.stash[BENCH]
     spec = bench.spec
     options = {
-        "target": f"'{spec.name}'" if "," in spec.name else spec.name,
+        "target": None if config.option.target_config else _quoted(spec.name),
+        "target-config": config.option.target_config,
         "seed": config.option.seed,
         "examples": config.option.examples,
         "expect": config.option.expect,
+        "faults": config.option.faults,
     }
     return Evidence(
         clause=case.partition("/")[0],
@@ -310,6 +322,10 @@ def _record(item: pytest.Item, report: pytest.TestReport, case: str, found: Judg
         commit=_commit(config),
         at=now(),
     )
+
+
+def _quoted(name: str) -> str:
+    return f"'{name}'" if "," in name else name
 
 
 def _commit(config: pytest.Config) -> str:
@@ -339,8 +355,9 @@ def _explanation(item: pytest.Item, judged: dict[str, Judgement]) -> str:
 
 def _replay(item: pytest.Item) -> str:
     option = item.config.option
-    names = ("target", "seed", "examples", "expect")
-    return reproduce(item, {name: getattr(option, name) for name in names})
+    target = None if option.target_config else option.target
+    given = {name: getattr(option, name) for name in ("seed", "examples", "expect", "faults")}
+    return reproduce(item, {"target": target, "target-config": option.target_config, **given})
 
 
 def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> Any:
