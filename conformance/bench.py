@@ -4,9 +4,10 @@ import hashlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 from conformance.client import Client
 from conformance.nemesis.recovery import recover
@@ -14,13 +15,24 @@ from conformance.outcomes import Undecided
 from conformance.partition import Partition, Topic
 from conformance.targets.spec import TargetSpec
 from conformance.targets.target import Capability, Target, Trait
-from conformance.wirelog import WireLog
+from conformance.wirelog import Entry, WireLog
 from conformance.world import World
 
+T = TypeVar("T")
 DEFAULT = World()
 PROBE_WITHIN_MS = 5_000
 KEEP_ALL = {"retention.ms": "-1"}
 """Test records have timestamps of long ago; a broker may lawfully delete them within a second."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What `Bench.once` has made, or why it could not."""
+
+    made: Any = None
+    why: Undecided | None = None
+    remarks: list[Entry] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Bench:
@@ -36,8 +48,7 @@ class Bench:
         """Tells the workers of one run apart; they share its id."""
         self.wire_log = WireLog()
         self.premises: Counter[str] = Counter()
-        self.memory: dict[str, Any] = {}
-        """What tests on a lasting cluster share because it costs too much to bring about twice."""
+        self._memory: dict[str, _Memory] = {}
         self._runs: list[dict[str, Any]] = []
         self._shared: Client | None = None
         self._names = 0
@@ -117,6 +128,29 @@ class Bench:
         """The only partition of a topic of the test's own; options are those of `topic`."""
         with self.topic(**options) as topic:
             yield topic[0]
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What several tests judge and what costs too much to bring about for each of them.
+
+        The first of them makes it. The others are given the same, with the remarks in its wire log
+        and the facts of the run, or the reason why it decided nothing.
+        """
+        known = self._memory.get(name)
+        if known is None:
+            before = len(self._runs)
+            try:
+                known = _Memory(made=make())
+            except Undecided as why:
+                known = _Memory(why=why)
+            known.remarks = list(self.wire_log.remarks)
+            known.runs = self._runs[before:]
+            self._memory[name] = known
+        else:
+            self.wire_log.remarks.extend(known.remarks)
+            self._runs += known.runs
+        if known.why:
+            raise known.why
+        return cast(T, known.made)
 
     def name(self, suffix: str = "") -> str:
         """A topic name that nobody else uses. Whoever creates it outside `topic` discards it."""

@@ -5,7 +5,7 @@ from kio.schema.errors import ErrorCode
 
 from conformance.bench import Bench
 from conformance.workload import oracles
-from conformance.workload.story import Story, stories, tell
+from conformance.workload.story import PLOTS, Story, stories, tell
 
 
 @pytest.mark.clause("LOG-02")
@@ -30,7 +30,7 @@ def test_replicas_are_alike_once_all_is_healed(bench: Bench, plot: str) -> None:
 
 
 @pytest.mark.clause("LOG-06")
-@stories()
+@stories(*PLOTS)
 def test_a_broker_that_was_struck_knows_where_epochs_end(bench: Bench, plot: str) -> None:
     """OffsetForLeaderEpoch, asked of the broker once it leads again, agrees with its log."""
     story = tell(bench, plot)

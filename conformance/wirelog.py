@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from conformance.codec import plain
 from spec.evidence import WireEntry
 
-ENTRIES_MAX = 250
+ENTRIES_MAX, REMARKS_MAX = 250, 50
 Entry = tuple[int, int, str, str, str, int | None, object]
 
 
@@ -15,10 +15,13 @@ class WireLog:
     """The last entries of a case. `add` is on the path of every frame, so it only stores."""
 
     entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=ENTRIES_MAX))
+    remarks: deque[Entry] = field(default_factory=lambda: deque(maxlen=REMARKS_MAX))
+    """What tells of faults outlives the traffic before and after them."""
     added: int = 0
 
     def clear(self) -> None:
         self.entries.clear()
+        self.remarks.clear()
         self.added = 0
 
     def add(
@@ -37,6 +40,7 @@ class WireLog:
     def remark(self, at_ms: int, text: str) -> None:
         """A fault, or a step that the test wants seen in the log."""
         self.add(at_ms, 0, "", "#", text, None, "")
+        self.remarks.append(self.entries[-1])
 
     @property
     def dropped(self) -> int:
@@ -44,8 +48,10 @@ class WireLog:
 
     def render(self) -> tuple[WireEntry, ...]:
         """The entries for an evidence record; times count from the first one kept."""
-        start_ms = self.entries[0][0] if self.entries else 0
-        return tuple(_rendered(entry, start_ms) for entry in self.entries)
+        first = self.entries[0] if self.entries else None
+        kept = [r for r in self.remarks if first is None or (r[0] < first[0] and r is not first)]
+        kept += self.entries
+        return tuple(_rendered(entry, kept[0][0]) for entry in kept)
 
 
 def _rendered(entry: Entry, start_ms: int) -> WireEntry:

@@ -6,11 +6,14 @@ are given the addresses; a mock costs so little that each has its own.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from conformance.nemesis.capability import EVERYTHING, NETWORK, NOTHING, allowed
 from conformance.nemesis.controls import Controls
+from conformance.targets import description
 from conformance.targets.address import AddressTransport
+from conformance.targets.described import DescribedControls
 from conformance.targets.target import Address, Capability, Nemesis, Target, Trait, Transport
 from conformance.wirelog import WireLog
 from conformance.world import World
@@ -98,6 +101,21 @@ def parse(name: str, seed: int, faults: str | None = None) -> TargetSpec:
         return _kafka(name, faults or NOTHING)
     addresses = tuple(parse_address(part) for part in name.split(","))
     return TargetSpec(name=name, bootstrap=addresses, faults=faults or NOTHING)
+
+
+def described(path: Path, faults: str | None = None) -> TargetSpec:
+    """What `--target-config` means. Raises `ValueError` with a message for the command line."""
+    found = description.load(path)
+    try:
+        bootstrap = tuple(parse_address(text) for text in found.bootstrap)
+    except ValueError as error:
+        raise ValueError(f"{path}: bootstrap: {error}") from error
+    return TargetSpec(
+        name=found.name,
+        bootstrap=bootstrap,
+        controls=DescribedControls(found),
+        faults=faults or NOTHING,
+    )
 
 
 def _reference(name: str, variant: str | None, seed: int, faults: str) -> TargetSpec:

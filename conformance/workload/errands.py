@@ -11,6 +11,7 @@ from uuid import UUID
 from kio.schema.errors import ErrorCode
 
 from conformance.bench import KEEP_ALL
+from conformance.client import TopicView
 from conformance.connection import Pending
 from conformance.outcomes import Inconclusive
 from conformance.partition import Appended, Partition, Topic
@@ -122,6 +123,27 @@ class Replacement(Errand):
         topic = assigned_topic(self.name, self.replicas, configs=KEEP_ALL)
         made = self.answer(ask_to_create_by(self.siege, self.lines, topic, self.replicas[0]))
         self.was_made_during = made is NONE
+        if self.was_made_during:
+            self.write_during()
+
+    def write_during(self) -> None:
+        """Fewer records than the first topic had, so that old ones would fit behind them."""
+        client, target = self.siege.partition.client, self.siege.target
+        view = TopicView(error=NONE, name=self.name, topic_id=None, partitions={})
+        partition = Partition(Topic(client, self.name, view), 0)
+
+        def attempt() -> Appended | None:
+            over = self.lines.to(self.replicas[0])
+            pending = partition.produce(batch_of(*self.NEW), acks=1, over=over)
+            target.settle(pending)
+            return pending.value if pending.answered else None
+
+        answer = target.eventually(
+            attempt,
+            lambda found: found is not None and found.error is NONE,
+            within_ms=self.siege.takeover_ms,
+        )
+        self.first_offset = answer.base_offset if answer else -1
 
     def after(self) -> None:
         client = self.siege.partition.client
@@ -129,7 +151,7 @@ class Replacement(Errand):
             topic = Topic(client, self.name, client.settled(self.name))
         else:
             topic = create_again(client, self.name, KEEP_ALL, self.replicas)
-        self.first_offset = topic[0].append(*self.NEW).base_offset
+            self.first_offset = topic[0].append(*self.NEW).base_offset
         move_leader(topic[0], to=self.victim)
         self.found = tuple(self.values(topic[0]))
         self.new_id = client.topic_id(self.name, self.victim)

@@ -12,12 +12,15 @@ from conformance.workload.history import FORGOTTEN, End, History, Look, Stored, 
 
 
 def lost(history: History) -> list[str]:
-    """Acknowledged writes that are not, or not with this value, at the offset acknowledged."""
+    """Acknowledged writes that are not, or not with this value, at the offset acknowledged.
+
+    One that was answered with DUPLICATE_SEQUENCE_NUMBER has been given no offset.
+    """
     found = {stored.record.offset: stored.record.value for stored in history.final}
     return [
-        f"{write.value!r} at {write.offset}: {found.get(write.offset or 0)!r}"
+        f"{write.value!r} at {write.offset}: {found.get(write.offset)!r}"
         for write in history.acknowledged
-        if found.get(write.offset if write.offset is not None else -1) != write.value
+        if write.offset is not None and found.get(write.offset) != write.value
     ]
 
 
