@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from conformance.simulation.finding import load
 from spec.verdict import Verdict
 from tests.suite import run
 
-FINDING = Path(__file__).parent / "findings" / "hw-truncation-quorum-log-03-2.json"
-CLAUSE = "LOG-03"
+FINDING = next((Path(__file__).parent / "findings").glob("hw-truncation-quorum-*.json"))
+CLAUSE = load(FINDING).clause
 
 
 def test_a_mutant_fails_what_it_once_failed(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from conformance.simulation import evidence, scenarios
+from conformance.simulation import evidence, kills, scenarios
 from conformance.simulation.finding import BadFinding, Finding, load
 from conformance.simulation.recorder import told_run
 from conformance.simulation.replay import again, breaks
@@ -75,6 +75,12 @@ def parser() -> argparse.ArgumentParser:
     smaller = verbs.add_parser("shrink", help="make a finding smaller, in place")
     smaller.add_argument("file", type=Path, metavar="FILE")
     smaller.add_argument("--runs", type=_positive, default=RUNS_MAX, help=f"default: {RUNS_MAX}")
+    measure = verbs.add_parser("kills", help="what it takes to kill the mutants of the findings")
+    measure.add_argument("folder", type=Path, metavar="DIR", help="such as tests/findings")
+    measure.add_argument("--seeds", type=_seeds, default=range(400), metavar="FIRST:END")
+    measure.add_argument("--shrinks", type=_natural, default=RUNS_MAX, help="runs for each mutant")
+    measure.add_argument("--mutant", metavar="NAME", help="of this one only")
+    measure.add_argument("--evidence", type=Path, default=evidence.DEFAULT, metavar="FILE")
     scenario = verbs.add_parser("scenario", help="go through a named scenario")
     scenario.add_argument("name", choices=sorted(SCENARIOS))
     scenario.add_argument("--mode", choices=(*MODES, "both"), default="both", help="default: both")
@@ -334,11 +340,30 @@ def _scenario(options: Namespace) -> Exit:
     return code
 
 
+def _kills(options: Namespace) -> Exit:
+    chosen, found, code = _mutant(options.mutant), [], Exit.CLEAN
+    for hunt in kills.hunts(options.folder):
+        if chosen is not None and hunt.mutant != chosen:
+            continue
+        killed = kills.kill(hunt, options.seeds, options.shrinks)
+        if killed is None:
+            print(f"{hunt.mutant} in {hunt.mode} mode is alive after {len(options.seeds)} runs")
+            code = Exit.BROKEN
+            continue
+        print(killed, flush=True)
+        words = f"{PROGRAM} kills {shlex.quote(str(options.folder))} --mutant {hunt.mutant}"
+        _append(options, killed.evidence(words))
+        found.append(killed)
+    print(kills.summary(found))
+    return code
+
+
 VERBS: dict[str, Callable[[Namespace], Exit]] = {
     "swarm": _swarm,
     "replay": _replay,
     "shrink": _shrink,
     "scenario": _scenario,
+    "kills": _kills,
 }
 
 

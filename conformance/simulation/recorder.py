@@ -309,7 +309,12 @@ class _Telling:
 
     def _lanes(self) -> tuple[StoryLane, ...]:
         recorder = self.recorder
-        clients = dict.fromkeys(asked.lane for asked in recorder._asked.values() if asked.is_told)
+        acting = {self.moments[number].lane for number in self.told}
+        clients = dict.fromkeys(
+            asked.lane
+            for asked in recorder._asked.values()
+            if asked.is_told or asked.lane in acting
+        )
         names = {"p": "producer", "c": "consumer", "o": "operator"}
         lanes = [
             StoryLane(id=lane, kind="client", name=f"{names[lane[0]]} {lane[1:]}".strip())

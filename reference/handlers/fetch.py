@@ -97,9 +97,7 @@ def _read(broker: BrokerState, waiting: WaitingFetch, max_bytes: int) -> list[Re
     return readings
 
 
-def _read_part(
-    located: Located, part: FetchPart, max_bytes: int, *, at_least_one: bool
-) -> Reading:
+def _read_part(located: Located, part: FetchPart, max_bytes: int, *, at_least_one: bool) -> Reading:
     replica = located.replica
     if located.error or replica is None:
         return Reading(part, located.error, current_leader=hint(located))

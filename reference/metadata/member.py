@@ -22,6 +22,7 @@ class MetadataMember(Protocol):
     """What the world is to do; the node takes them from here."""
     outbox: list[FromController]
     """For the broker of the same node, in order; the node takes them from here."""
+
     @property
     def may_stop(self) -> bool:
         """Whether a shutdown has got so far that nobody needs the node any more."""

@@ -46,19 +46,7 @@ class FewerPartitionsAccepted(Rules):
         return wanted > 0
 
 
-class ServesTooEarly(Rules):
-    def may_serve(self, *, registered: bool, fenced: bool) -> bool:
-        return True
-
-
 MUTANTS = (
-    Mutant(
-        name="metadata-goes-back",
-        id="M-117",
-        clauses=("META-05", "ERR-05"),
-        rules=ServesTooEarly,
-        wrong="A restarted broker serves clients before it has caught up with the metadata.",
-    ),
     Mutant(
         name="validate-only-ignored",
         id="M-38",

@@ -68,7 +68,7 @@ MUTANTS = (
     Mutant(
         name="hw-truncation",
         id="M-01",
-        clauses=("LOG-04", "LEAD-04", "ALO-01"),
+        clauses=("LOG-04", "LOG-03", "LEAD-04", "ALO-01"),
         rules=HighWatermarkTruncation,
         wrong="A new follower cuts its log at its own high watermark, which lags.",
     ),

@@ -291,7 +291,12 @@ class Cluster:
             return
         self._stopping[number] = False
         self.at(self.now_ms + SHUT_DOWN_WITHIN_MS, lambda: self._stop_node(number, node))
-        self._after(number, node, None, node.shut_down(self.clock_of(number)))
+        try:
+            effects = node.shut_down(self.clock_of(number))
+        except DiskError:
+            self._end(number)
+        else:
+            self._after(number, node, None, effects)
 
     def _stop_node(self, number: int, node: Node) -> None:
         if self.members.get(number) is not node:

@@ -41,10 +41,15 @@ class EventQueue:
         self._order = 0
         self._timers: dict[Any, int] = {}
         """The order of the one event that a timer stands for."""
-        self._stale = 0
+        self._stale: set[int] = set()
+        """The orders of timers in the heap that were replaced or cancelled. Never iterated.
+
+        Every event asks whether the next one is stale: a number is hashed much faster than a timer,
+        which may name a partition and so a UUID.
+        """
 
     def __len__(self) -> int:
-        return len(self._heap) - self._stale
+        return len(self._heap) - len(self._stale)
 
     def push(self, at_ms: int, kind: int, a: Any, b: Any = None, c: Any = None) -> None:
         self._order = order = self._order + 1
@@ -53,23 +58,24 @@ class EventQueue:
     def set_timer(self, at_ms: int, member: int, timer: Any) -> None:
         """Lets a timer be due; it replaces an equal one of the same member."""
         key = (member, timer)
-        if key in self._timers:
-            self._stale += 1
+        replaced = self._timers.get(key)
+        if replaced is not None:
+            self._stale.add(replaced)
         self._order = order = self._order + 1
         self._timers[key] = order
         heappush(self._heap, (at_ms, order, Kind.TIMER, member, timer, None))
-        if self._stale > STALE_MAX and self._stale > len(self._heap) // 2:
+        if len(self._stale) > max(STALE_MAX, len(self._heap) // 2):
             self._sweep()
 
     def cancel_timer(self, member: int, timer: Any) -> None:
-        if self._timers.pop((member, timer), None) is not None:
-            self._stale += 1
+        cancelled = self._timers.pop((member, timer), None)
+        if cancelled is not None:
+            self._stale.add(cancelled)
 
     def forget(self, member: int) -> None:
         """A process has ended: its timers with it, and the connections of what was on its way."""
         for key in [key for key in self._timers if key[0] == member]:
-            del self._timers[key]
-            self._stale += 1
+            self._stale.add(self._timers.pop(key))
         self._heap = [e for e in self._heap if e[2] != Kind.MESSAGE or e[3] != member]
         heapify(self._heap)
 
@@ -84,32 +90,27 @@ class EventQueue:
         """Returns the next event if it is due by then."""
         if self._stale:
             self._drop_stale()
-        return self.pop() if self._heap and self._heap[0][0] <= at_ms else None
+        return self._pop() if self._heap and self._heap[0][0] <= at_ms else None
 
     def pop(self) -> QueuedEvent:
         """Returns the next event. Raises IndexError if there is none."""
         if self._stale:
             self._drop_stale()
+        return self._pop()
+
+    def _pop(self) -> QueuedEvent:
         event = heappop(self._heap)
         if event[2] == Kind.TIMER:
             del self._timers[event[3], event[4]]
         return event
 
     def _drop_stale(self) -> None:
-        heap = self._heap
-        while self._stale and heap:
-            _, order, kind, member, timer, _ = heap[0]
-            if kind != Kind.TIMER or self._timers.get((member, timer)) == order:
-                return
-            heappop(heap)
-            self._stale -= 1
+        heap, stale = self._heap, self._stale
+        while heap and heap[0][1] in stale:
+            stale.remove(heappop(heap)[1])
 
     def _sweep(self) -> None:
-        timers = self._timers
-        self._heap = [
-            event
-            for event in self._heap
-            if event[2] != Kind.TIMER or timers.get((event[3], event[4])) == event[1]
-        ]
+        stale = self._stale
+        self._heap = [event for event in self._heap if event[1] not in stale]
         heapify(self._heap)
-        self._stale = 0
+        stale.clear()
