@@ -33,6 +33,7 @@ TINY: Mapping[str, Mapping[str, int]] = {
     "replication/kip-320": {"Broker": 2, "Offset": 2, "RecordId": 1, "Epoch": 3},
     "replication_messages/fenced": WITH_MESSAGES,
     "replication_messages/separate-decisions": WITH_MESSAGES,
+    "replication_messages/kip-966": WITH_MESSAGES | {"BrokerEpoch": 2},
     "replication_messages/whole-logs": {
         "Broker": 2,
         "LeaderEpoch": 2,

@@ -112,9 +112,10 @@ def test_a_crash_of_the_reference_is_no_verdict_on_a_clause(tmp_path: Path) -> N
         "    with bench.client() as client:\n"
         "        client.metadata()\n"
         "        cluster = client.target.transport.cluster\n"
-        "        class Broken:\n"
+        "        class Broken(type(cluster.members[1])):\n"
+        "            __slots__ = ()\n"
         "            def handle(self, event, now_ms): raise AssertionError('inside')\n"
-        "        cluster.members[1] = Broken()\n"
+        "        cluster.members[1].__class__ = Broken\n"
         "        client.metadata()\n"
     )
     found = run(tmp_path, suite_of(tmp_path, text))
