@@ -252,6 +252,9 @@ class Simulation:
     def judgement(self) -> list[Violation]:
         """Heals everything, lets the cluster come to rest, and compares."""
         self.injector.end_all()
+        # Liveness is promised of a network that delivers: elections have time limits.
+        network = self.cluster.network
+        network.loss = network.duplicate = network.reorder = 0.0
         for client in self.clients:
             client.stop()
         self.agenda.run(FINISH_WITHIN_MS, self._is_idle)

@@ -59,7 +59,7 @@ def next_state(
         leader_epoch=epoch,
         isr=wanted,
         elr=elr,
-        last_known_elr=_last_known(state, terms, elected, wanted),
+        last_known_elr=_last_known(state, terms, elected, wanted, elr),
         recovering=state.recovering or not clean,
     )
     return None if changed == state else replace(changed, partition_epoch=state.partition_epoch + 1)
@@ -136,10 +136,17 @@ def _elected(
 
 
 def _last_known(
-    state: PartitionState, terms: Terms, leader: int, isr: tuple[int, ...]
+    state: PartitionState,
+    terms: Terms,
+    leader: int,
+    isr: tuple[int, ...],
+    elr: tuple[int, ...],
 ) -> tuple[int, ...]:
     if not terms.keeps_elr or leader != NO_LEADER:
         return ()
-    if isr or state.leader == NO_LEADER:
+    if isr or state.last_known_elr:
         return state.last_known_elr
-    return (state.leader,)
+    if state.leader != NO_LEADER:
+        return (state.leader,)
+    # Nobody led any more when the last of the eligible was lost: it is the best that there is.
+    return () if elr else (state.elr or state.isr)[:1]
